@@ -1,0 +1,259 @@
+"""Who depends on whom: the one place where dependencies are derived.
+
+Nothing here recurses over the length of a chain of steps, so chains of any length work; only the nesting of groups,
+conditions and texts is followed by recursion.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from couler.core.ir.model import (
+    AllOf,
+    AnyOf,
+    Compare,
+    Concat,
+    Condition,
+    Constant,
+    ContainerTask,
+    FirstOf,
+    FunctionTask,
+    GroupTask,
+    JobTask,
+    Not,
+    Output,
+    OutputRef,
+    ScriptTask,
+    StatusIs,
+    Step,
+    StoredFile,
+    Truth,
+    Value,
+    Workflow,
+)
+from couler.core.ir.types import list_of
+
+Node = Value | AllOf | AnyOf | Not | Compare | Truth | StatusIs
+"""A value or a condition."""
+
+_NO_REFERENCE = (Constant, StoredFile)
+
+
+def references(step: Step) -> tuple[Value, ...]:
+    """Every reference of the step, in order: inputs, command and arguments, env, foreach, when, the loop's condition.
+
+    `FirstOf` and `Concat` are opened; constants and stored files are left out, because they refer to no other part.
+
+    >>> from couler.core.ir.model import Input
+    >>> [ref.step for ref in references(_step("b", inputs=(Input(name="x", value=OutputRef(step="a")),)))]
+    ['a']
+    """
+    found: list[Value] = []
+    for item in step.inputs:
+        _collect(item.value, found)
+    task = step.task
+    if type(task) is ContainerTask:
+        for part in task.command:
+            _collect(part, found)
+    if type(task) is ContainerTask or type(task) is ScriptTask:
+        for part in task.args:
+            _collect(part, found)
+    for variable in step.env:
+        _collect(variable.value, found)
+    if step.foreach is not None:
+        for listed in step.foreach.lists.values():
+            _collect(listed, found)
+    if step.when is not None:
+        _collect(step.when, found)
+    if step.loop is not None:
+        _collect(step.loop.condition, found)
+    return tuple(found)
+
+
+def references_in(node: Node) -> tuple[Value, ...]:
+    """Every reference in one value or condition, as `references` gives them."""
+    found: list[Value] = []
+    _collect(node, found)
+    return tuple(found)
+
+
+def _collect(node: Node, found: list[Value]) -> None:
+    kind = type(node)
+    if kind in _NO_REFERENCE:
+        return
+    if kind is Compare:
+        _collect(node.left, found)  # type: ignore[union-attr]
+        _collect(node.right, found)  # type: ignore[union-attr]
+    elif kind is FirstOf:
+        found.extend(node.options)  # type: ignore[union-attr, arg-type]
+    elif kind is Concat or kind is AllOf or kind is AnyOf:
+        for part in node.parts:  # type: ignore[union-attr]
+            _collect(part, found)
+    elif kind is Not:
+        _collect(node.part, found)  # type: ignore[union-attr]
+    elif kind is Truth:
+        _collect(node.value, found)  # type: ignore[union-attr]
+    elif kind is not StatusIs:
+        found.append(node)  # type: ignore[arg-type]
+
+
+def statuses(condition: Condition | None) -> tuple[StatusIs, ...]:
+    """Every test of a step's status in a condition, in order."""
+    if condition is None:
+        return ()
+    found: list[StatusIs] = []
+    _collect_statuses(condition, found)
+    return tuple(found)
+
+
+def _collect_statuses(condition: Condition, found: list[StatusIs]) -> None:
+    match condition:
+        case StatusIs():
+            found.append(condition)
+        case AllOf() | AnyOf():
+            for part in condition.parts:
+                _collect_statuses(part, found)
+        case Not():
+            _collect_statuses(condition.part, found)
+        case _:
+            pass
+
+
+def upstream(step: Step) -> tuple[str, ...]:
+    """Names of the steps that must end before this one, each once, in the order in which the step mentions them."""
+    names = [ref.step for ref in references(step) if type(ref) is OutputRef]
+    names.extend(step.after)
+    if step.after_condition is not None:
+        names.extend(test.step for test in statuses(step.after_condition))
+        names.extend(ref.step for ref in references_in(step.after_condition) if type(ref) is OutputRef)
+    return tuple(dict.fromkeys(names))
+
+
+def order(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """The steps sorted so that each follows what it needs; otherwise in order of declaration.
+
+    Names that are not among ``steps`` are ignored.
+
+    Raises:
+        ValueError: The steps form a cycle.
+    """
+    consumers, waiting = _edges(steps)
+    ready = [index for index, count in enumerate(waiting) if count == 0]
+    done: list[Step] = []
+    while ready:
+        index = heapq.heappop(ready)
+        done.append(steps[index])
+        for consumer in consumers[index]:
+            waiting[consumer] -= 1
+            if waiting[consumer] == 0:
+                heapq.heappush(ready, consumer)
+    if len(done) < len(steps):
+        names = cycle(steps)
+        raise ValueError(f"steps wait for each other: {' -> '.join([*names, *names[:1]])}")
+    return tuple(done)
+
+
+def _edges(steps: Sequence[Step]) -> tuple[list[list[int]], list[int]]:
+    """Consumers of each step by index, and how many steps each one waits for."""
+    index_of = {step.name: index for index, step in enumerate(steps)}
+    consumers: list[list[int]] = [[] for _ in steps]
+    waiting = [0] * len(steps)
+    for index, step in enumerate(steps):
+        for name in upstream(step):
+            producer = index_of.get(name)
+            if producer is not None:
+                consumers[producer].append(index)
+                waiting[index] += 1
+    return consumers, waiting
+
+
+def cycle(steps: Sequence[Step]) -> tuple[str, ...]:
+    """The names of one cycle, each before the one that needs it; empty when there is none.
+
+    >>> cycle([_step("a", after=("b",)), _step("b", after=("a",))])
+    ('b', 'a')
+    """
+    return next(cycles({step.name: upstream(step) for step in steps}), ())
+
+
+def cycles(needs: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, ...]]:
+    """Cycles that share no step, so that each knot is reported; ``needs`` is name to upstream names."""
+    ended: set[str] = set()
+    reported: set[str] = set()
+    for start in needs:
+        if start in ended:
+            continue
+        path: dict[str, Iterator[str]] = {start: iter(needs[start])}
+        while path:
+            name = next(reversed(path))
+            for needed in path[name]:
+                if needed in path:
+                    names = list(path)
+                    found = tuple(reversed(names[names.index(needed) :]))
+                    if reported.isdisjoint(found):
+                        reported.update(found)
+                        yield found
+                elif needed in needs and needed not in ended:
+                    path[needed] = iter(needs[needed])
+                    break
+            else:
+                ended.add(name)
+                del path[name]
+
+
+def walk(workflow: Workflow) -> Iterator[tuple[str, Step]]:
+    """Every step with its path, parents before children: ``train``, ``search/train``, then the exit handlers.
+
+    >>> inner = GroupTask(steps=(_step("train"),))
+    >>> [path for path, _ in walk(Workflow(name="w", steps=(_step("load"), Step(name="search", task=inner))))]
+    ['load', 'search', 'search/train']
+    """
+    handlers = [handler.step for handler in workflow.exit_handlers]
+    pending = [(step.name, step) for step in reversed([*workflow.steps, *handlers])]
+    while pending:
+        path, step = pending.pop()
+        yield path, step
+        if type(step.task) is GroupTask:
+            pending.extend((f"{path}/{child.name}", child) for child in reversed(step.task.steps))
+
+
+def outputs_of(step: Step) -> Mapping[str, Output]:
+    """What others may read of the step: its declared outputs and the implied ones.
+
+    Implied are ``result`` of a function (any), of a script or container (its standard output), and the outputs of a
+    job or of a group. A step with ``foreach`` gives lists.
+    """
+    own = outputs_of_one(step)
+    if step.foreach is None:
+        return own
+    return {name: Output(name=name, type=list_of(output.type), path=output.path) for name, output in own.items()}
+
+
+def outputs_of_one(step: Step) -> Mapping[str, Output]:
+    """Outputs of a single item of the step's ``foreach`` or of a single round of its ``loop``."""
+    task = step.task
+    outputs = {output.name: output for output in step.outputs}
+    match task:
+        case FunctionTask():
+            outputs.setdefault("result", _ANY_RESULT)
+        case ScriptTask() | ContainerTask():
+            outputs.setdefault("result", _TEXT_RESULT)
+        case GroupTask():
+            for inner in task.outputs:
+                outputs.setdefault(inner.name, Output(name=inner.name, type=inner.type))
+        case JobTask():
+            for read in task.outputs:
+                outputs.setdefault(read.name, Output(name=read.name, type=read.type))
+        case _:
+            pass
+    return outputs
+
+
+_ANY_RESULT = Output(name="result")
+_TEXT_RESULT = Output(name="result", type="str")
+
+
+def _step(name: str, **attributes: object) -> Step:
+    """A step that only waits, for the examples above."""
+    return Step.model_validate({"name": name, "task": {"kind": "suspend", "duration": 0}, **attributes})
