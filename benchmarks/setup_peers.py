@@ -19,7 +19,7 @@ PEERS: dict[str, tuple[str, ...]] = {
     "kedro": ("kedro",),
     "dagster": ("dagster",),
     "redun": ("redun",),
-    # The newest fastapi that prefect's own range admits breaks its first run (`Body() got an unexpected keyword argument`).
+    # The newest fastapi that prefect's own range admits breaks its first run: `Body() got an unexpected keyword`.
     "prefect": ("prefect", "fastapi<0.150"),
     "metaflow": ("metaflow",),
     "hamilton": ("apache-hamilton",),
