@@ -1,0 +1,104 @@
+"""Brings a database to the schema of this couler: creates the tables, upgrades older ones, refuses newer ones."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from sqlalchemy import Connection, insert, inspect, select, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from couler.core.errors import StoreTooNewError
+from couler.runs import schema
+from couler.runs.database import BUSY_SECONDS, Database
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+_LOCK = 0x636F756C6572  # "couler": the number of PostgreSQL's advisory lock
+
+
+def prepare(database: Database) -> None:
+    """Create or upgrade the tables when that is needed; one query when it is not.
+
+    Several processes may do this at once: one works, the others wait and find it done.
+
+    Raises:
+        StoreTooNewError: The tables were made by a newer couler.
+        StoreError: The database cannot be read or written.
+    """
+    with database.reading() as connection:
+        found = stored_version(connection)
+    if found == schema.VERSION:
+        return
+    if database.dialect == "sqlite":
+        _use_write_ahead_log(database)
+    database.write(lambda connection: _bring_up_to_date(connection, database.shown))
+
+
+def stored_version(connection: Connection) -> str | None:
+    """The schema version of a database; None when it has no tables yet."""
+    try:
+        found: str | None = connection.execute(select(schema.version.c.version_num)).scalar()
+    except DBAPIError:
+        connection.rollback()
+        if inspect(connection).has_table(schema.VERSION_TABLE):
+            raise
+        return None
+    return found
+
+
+def upgrade(connection: Connection, target: str = "head") -> None:
+    """Run the migrations up to a version, in the connection's own transaction."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, target)
+
+
+def lock(connection: Connection) -> None:
+    """Begin a transaction that only one process at a time can be in."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
+
+
+def _bring_up_to_date(connection: Connection, where: str) -> None:
+    lock(connection)
+    found = _version_in_transaction(connection)
+    if found is None:
+        schema.metadata.create_all(connection, checkfirst=False)
+        schema.version.create(connection)
+        connection.execute(insert(schema.version).values(version_num=schema.VERSION))
+    elif found not in schema.KNOWN_VERSIONS:
+        raise StoreTooNewError(
+            f"the run store {where} has schema version {found}; this couler knows versions up to {schema.VERSION}",
+            "pip install -U couler",
+        )
+    elif found != schema.VERSION:
+        upgrade(connection)
+
+
+def _version_in_transaction(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(schema.VERSION_TABLE):
+        return None
+    found: str | None = connection.execute(select(schema.version.c.version_num)).scalar()
+    return found
+
+
+def _use_write_ahead_log(database: Database) -> None:
+    deadline = time.monotonic() + BUSY_SECONDS
+    with database.reading() as connection:
+        while True:
+            try:
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                return
+            except OperationalError as error:  # SQLite does not wait here when another process opens the file too
+                if "locked" not in str(error.orig) or time.monotonic() > deadline:
+                    raise
+                connection.rollback()
+                time.sleep(0.01)
