@@ -3,6 +3,8 @@
 It talks to the runner in JSON messages with a length of four bytes in front, over an inherited socket. A second
 pipe is its lifeline: when the runner dies, the pipe ends and the worker kills its whole process group.
 """
+# pathlib and contextlib are not imported: they would double the time to start
+# ruff: noqa: PTH, SIM105
 
 from __future__ import annotations
 
@@ -50,9 +52,13 @@ def receive(link: socket.socket) -> Any:
     return None if body is None else json.loads(body)
 
 
-def send(link: socket.socket, message: Any) -> None:
-    """Send one message."""
-    body = json.dumps(message).encode()
+def send(link: socket.socket, message: dict[str, Any]) -> None:
+    """Send one message; when it has no JSON form, such as an integer of 5,000 digits, send that as an error."""
+    try:
+        body = json.dumps(message).encode()
+    except ValueError as error:
+        failure = {"kind": "StepError", "kinds": ["StepError"], "message": str(error), "exit_code": None}
+        body = json.dumps({**message, "outputs": None, "error": failure}).encode()
     link.sendall(len(body).to_bytes(4, "big") + body)
 
 
@@ -114,7 +120,7 @@ class Worker:
         os.dup2(self.quiet, 0)
 
     def serve(self, task: dict[str, Any]) -> dict[str, Any]:
-        """Run one task; the answer holds ``outputs`` or ``error``, the resources used, and ``retire`` when it left a trace."""
+        """Run one task; the answer holds ``outputs`` or ``error``, what it used, and ``retire`` when it left a trace."""
         if "source" in task:
             self.sources[task["source_hash"]] = task["source"]
         elif "source_hash" in task:
@@ -130,28 +136,34 @@ class Worker:
         answer["wall"] = time.perf_counter() - start
         answer["cpu"] = _cpu_seconds() - used
         answer["memory"] = max(self.memory.read(), answer.pop("child_memory", 0))
+        if task.get("retire"):
+            answer["retire"] = True
         return answer
 
     def _in_step(self, task: dict[str, Any]) -> dict[str, Any]:
         folder, log_path = task["folder"], task["log"]
         _make_folder(folder)
-        log = _open_log(log_path)
+        log_file = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        mask = _Mask(task["mask"], log_file) if task.get("mask") else None
+        log = mask.entrance if mask else log_file
+        answer: dict[str, Any] = {}
         try:
             _materialise(task.get("links", ()), folder)
             self._enter(task, folder, log)
             try:
-                if "argv" in task:
-                    return _run_command(task, log, self.runner)
-                return self._call(task)
+                answer = _run_command(task, log, self.runner) if "argv" in task else self._call(task)
             finally:
-                retire = self._leave()
-                if retire:
-                    task["retire"] = True
+                task["retire"] = self._leave()
         finally:
-            empty = os.fstat(log).st_size == 0
-            os.close(log)
+            if mask:
+                mask.close()
+                answer = mask.clean(answer)
+            empty = os.fstat(log_file).st_size == 0
+            os.close(log_file)
             if empty:
                 os.unlink(log_path)
+            _drop_folder(folder, "outputs" in answer and not task.get("keep"))
+        return answer
 
     def _call(self, task: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = self.runner.run(task)
@@ -211,8 +223,60 @@ def _empty(folder: str) -> None:
                 os.unlink(entry.path)
 
 
-def _open_log(path: str) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+def _drop_folder(folder: str, whole: bool) -> None:
+    try:
+        os.rmdir(folder)
+    except OSError:
+        if whole:
+            import shutil
+
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Mask:
+    """Replaces the values of secrets by ``***`` on the way to the log, and in what the step gives back."""
+
+    def __init__(self, secrets: list[str], log: int) -> None:
+        lines = [line for secret in secrets for line in [secret, *secret.splitlines()] if line.strip()]
+        self.secrets = sorted(set(lines), key=len, reverse=True)
+        self.log = log
+        self.exit, self.entrance = os.pipe()
+        self.done = _thread.allocate_lock()
+        self.done.acquire()
+        _thread.start_new_thread(self._copy, ())
+
+    def _copy(self) -> None:
+        rest = b""
+        while True:
+            data = os.read(self.exit, 65536)
+            lines = (rest + data).split(b"\n")
+            rest = lines.pop() if data else b""
+            if lines:
+                text = b"\n".join(lines) + (b"\n" if data else b"")
+                for secret in self.secrets:
+                    text = text.replace(secret.encode(), b"***")
+                os.write(self.log, text)
+            if not data:
+                break
+        os.close(self.exit)
+        self.done.release()
+
+    def close(self) -> None:
+        """Wait until all has reached the log, at most a second: a process left behind may hold the entrance open."""
+        os.close(self.entrance)
+        self.done.acquire(timeout=1)
+
+    def clean(self, value: Any) -> Any:
+        """The same JSON without secrets."""
+        if isinstance(value, str):
+            for secret in self.secrets:
+                value = value.replace(secret, "***")
+            return value
+        if isinstance(value, list):
+            return [self.clean(item) for item in value]
+        if isinstance(value, dict):
+            return {self.clean(key): self.clean(item) for key, item in value.items()}
+        return value
 
 
 def _materialise(links: Any, folder: str) -> None:
@@ -280,7 +344,8 @@ def _ignore(number: int, frame: Any) -> None:
 
 def _tee(source: int, log: int, limit: int) -> tuple[bytes, bool]:
     """Copy the output to the log as it comes, and keep it up to the limit."""
-    parts, size = [], 0
+    parts: list[bytes] = []
+    size = 0
     while True:
         data = os.read(source, 65536)
         if not data:
