@@ -137,6 +137,9 @@ def median(repeats: int, measure: Callable[[], float]) -> float:
     return round(statistics.median(measure() for _ in range(repeats)), 3)
 
 
+INSTALLERS = ("pip", "pip-*", "setuptools", "setuptools-*", "pkg_resources", "_distutils_hack")
+
+
 def measure_install(repeats: int) -> dict[str, float]:
     """Packages and megabytes of a base install in a fresh environment, without pip and setuptools."""
     with tempfile.TemporaryDirectory() as folder:
@@ -147,8 +150,8 @@ def measure_install(repeats: int) -> dict[str, float]:
         packages = [each["name"] for each in listed if each["name"] not in ("pip", "setuptools")]
         site = next(Path(folder, "lib").glob("python*/site-packages"))
         whole = size_of(site)
-        ours = whole - sum(size_of(path) for each in ("pip", "setuptools") for path in site.glob(f"{each}*"))
-    return {"packages": len(packages), "megabytes": round(ours / 1e6, 1), "megabytes_with_pip": round(whole / 1e6, 1)}
+        tools = sum(size_of(path) for pattern in INSTALLERS for path in site.glob(pattern))
+    return {"packages": len(packages), "megabytes": round((whole - tools) / 1e6, 1)}
 
 
 def size_of(folder: Path) -> int:
