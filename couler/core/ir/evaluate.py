@@ -133,13 +133,16 @@ def _follow(value: Json, path: Path, what: str) -> Json:
     if value is ABSENT:
         return ABSENT
     for depth, key in enumerate(path):
-        if isinstance(key, str) and isinstance(value, Mapping) and key in value:
-            value = value[key]
-        elif isinstance(key, int) and isinstance(value, (list, tuple)) and -len(value) <= key < len(value):
-            value = value[key]
-        else:
+        if not _has(value, key):
             raise _nothing_there(value, key, f"{what}{path_text(path[:depth])}")
+        value = value[key]
     return value
+
+
+def _has(value: Json, key: str | int) -> bool:
+    if isinstance(key, str):
+        return isinstance(value, Mapping) and key in value
+    return isinstance(value, (list, tuple)) and -len(value) <= key < len(value)
 
 
 def _nothing_there(value: Json, key: str | int, where: str) -> EvaluationError:
@@ -163,12 +166,12 @@ def path_text(path: Path) -> str:
 def holds(condition: Condition, lookup: Lookup) -> bool | Absence:
     """Whether a condition holds, or `ABSENT` when any value in it needs an output of a skipped step.
 
-    Parts of `AllOf` and `AnyOf` are worked out from left to right, no further than needed; but an absent value anywhere
-    makes the whole absent, on whichever side it stands.
+    Parts of `AllOf` and `AnyOf` are worked out from left to right, no further than needed; but a value that is absent
+    makes the whole absent, wherever it stands.
 
     Raises:
-        EvaluationError: Values of different types are ordered, ``in`` looks into something that is no list, a value used
-            as a condition is no bool, or a path leads nowhere.
+        EvaluationError: Values of different types are ordered, ``in`` looks into something that is no list, a value
+            used as a condition is no bool, or a path leads nowhere.
     """
     if any(_is_absent(operand, lookup) for operand in operands(condition)):
         return ABSENT

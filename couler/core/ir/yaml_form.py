@@ -1,0 +1,211 @@
+"""JSON data as YAML and back, so that no reader of any YAML version takes a text for something else.
+
+Writing needs no YAML package: a text is written plain only when it begins like a word, is no word that some version
+of YAML takes for a bool, null or number, and holds nothing that needs quotes; otherwise it is quoted as in JSON, or,
+when it has several lines, stands in a literal block if it survives there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from couler.core.errors import TextFormError
+
+_PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+(-][A-Za-z0-9_./@+,()-]*)*")
+_RETYPED = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"])
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+_NOT_IN_BLOCK = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+_LONGEST_KEY = 120
+_STEP = "  "
+
+
+def write_yaml(data: Mapping[str, Any]) -> str:
+    r"""JSON data as a YAML document in block style.
+
+    >>> print(write_yaml({"a": ["1e3", 2, "first\nsecond\n"]}), end="")
+    a:
+      - "1e3"
+      - 2
+      - |
+        first
+        second
+    """
+    return "".join(f"{line}\n" for line in _mapping(data, "")) if data else "{}\n"
+
+
+def _mapping(data: Mapping[str, Any], indent: str) -> Iterator[str]:
+    for key, value in data.items():
+        name = _flow(key)
+        if len(name) <= _LONGEST_KEY:
+            yield from _entry(f"{indent}{name}:", value, indent)
+        else:
+            yield f"{indent}? {name}"
+            yield from _entry(f"{indent}:", value, indent)
+
+
+def _entry(start: str, value: Any, indent: str) -> Iterator[str]:
+    """One entry of a mapping, whose key has been written into ``start``."""
+    inner = indent + _STEP
+    if isinstance(value, Mapping) and value:
+        yield start
+        yield from _mapping(value, inner)
+    elif isinstance(value, (list, tuple)) and value:
+        yield start
+        yield from _sequence(value, inner)
+    else:
+        yield from _scalar(f"{start} ", value, inner)
+
+
+def _sequence(data: list[Any] | tuple[Any, ...], indent: str) -> Iterator[str]:
+    inner = indent + _STEP
+    for item in data:
+        if isinstance(item, Mapping) and item:
+            lines = _mapping(item, inner)
+        elif isinstance(item, (list, tuple)) and item:
+            lines = _sequence(item, inner)
+        else:
+            yield from _scalar(f"{indent}- ", item, inner)
+            continue
+        yield f"{indent}- {next(lines)[len(inner) :]}"
+        yield from lines
+
+
+def _scalar(start: str, value: Any, indent: str) -> Iterator[str]:
+    if isinstance(value, str) and "\n" in value and not _NOT_IN_BLOCK.search(value) and value[0] not in " \t\n":
+        yield from _block(start, value, indent)
+    else:
+        yield start + _flow(value)
+
+
+def _block(start: str, text: str, indent: str) -> Iterator[str]:
+    """A literal block; the sign after ``|`` says how many line ends the text has."""
+    ends = len(text) - len(text.rstrip("\n"))
+    yield f"{start}|{'-' if ends == 0 else '' if ends == 1 else '+'}"
+    for line in text.removesuffix("\n").split("\n"):
+        yield indent + line if line else ""
+
+
+def _flow(value: Any) -> str:
+    """A scalar or an empty collection on one line."""
+    if isinstance(value, str):
+        return value if _PLAIN.fullmatch(value) and value.lower() not in _RETYPED else _quoted(value)
+    return json.dumps(value, allow_nan=False)
+
+
+def _quoted(text: str) -> str:
+    """A text in double quotes, where JSON and YAML mean the same."""
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
+
+
+# --- reading ---------------------------------------------------------------------------------------------------
+
+
+def read_yaml(text: str) -> Any:
+    """The data in one YAML document, by the core schema of YAML 1.2.
+
+    Raises:
+        TextFormError: The text is no YAML, holds several documents, anchors, tags that are not JSON's, or a key twice.
+    """
+    import yaml  # most programs never read YAML
+
+    try:
+        node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise TextFormError(f"the document is not YAML: {_reason(error)}") from None
+    except RecursionError:
+        raise TextFormError("the document is nested too deeply") from None
+    return None if node is None else _read(node, set())
+
+
+def _reason(error: Any) -> str:
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    mark = getattr(error, "problem_mark", None)
+    return f"{problem} at {_at(mark)}" if mark is not None else str(problem)
+
+
+def _at(mark: Any) -> str:
+    return f"line {mark.line + 1}, column {mark.column + 1}"
+
+
+def _read(node: Any, seen: set[int]) -> Any:
+    if id(node) in seen:
+        raise TextFormError(f"anchors and aliases are not read ({_at(node.start_mark)})", "write the value out again")
+    seen.add(id(node))
+    match node.id:
+        case "mapping":
+            return _read_mapping(node, seen)
+        case "sequence":
+            _check_tag(node, "seq")
+            return [_read(item, seen) for item in node.value]
+        case _:
+            return _read_scalar(node)
+
+
+def _read_mapping(node: Any, seen: set[int]) -> dict[Any, Any]:
+    _check_tag(node, "map")
+    data: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        if key_node.id != "scalar":
+            raise TextFormError(f"a key is a text, but at {_at(key_node.start_mark)} stands a {key_node.id}")
+        key = _read_scalar(key_node)
+        if not isinstance(key, str):
+            key = key_node.value  # 5: and true: can only be meant as texts
+        if key in data:
+            raise TextFormError(
+                f"the key {key!r} stands twice in one object ({_at(key_node.start_mark)})",
+                "remove or rename one of them",
+            )
+        data[key] = _read(value_node, seen)
+    return data
+
+
+def _check_tag(node: Any, *allowed: str) -> None:
+    if node.tag not in [f"tag:yaml.org,2002:{name}" for name in allowed]:
+        raise TextFormError(f"the tag {node.tag!r} is not read ({_at(node.start_mark)})", "write plain JSON values")
+
+
+def _read_scalar(node: Any) -> Any:
+    if node.style is not None:  # quoted or a block
+        _check_tag(node, "str")
+        return node.value
+    _check_tag(node, "str", "null", "bool", "int", "float", "timestamp", "merge", "value")
+    return plain_scalar(node.value)
+
+
+_NULL = frozenset(["", "~", "null", "Null", "NULL"])
+_BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INT = re.compile(r"[-+]?[0-9]+")
+_OTHER_INT = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NO_NUMBER = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+
+def plain_scalar(text: str) -> Any:
+    """What an unquoted text means in the core schema of YAML 1.2.
+
+    >>> [plain_scalar(text) for text in ["on", "1e3", "0o14", "~", "true", "2001-01-01"]]
+    ['on', 1000.0, 12, None, True, '2001-01-01']
+    """
+    if text in _NULL:
+        return None
+    if text in _BOOLS:
+        return _BOOLS[text]
+    if _INT.fullmatch(text):
+        return _whole(text)
+    if _OTHER_INT.fullmatch(text):
+        return int(text, 0)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _NO_NUMBER.fullmatch(text):
+        raise TextFormError(f"{text} is not JSON", "use null for a missing number")
+    return text
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:  # Python reads no more than 4300 digits
+        raise TextFormError(f"the number {text[:20]}… has too many digits", "write it as a string") from None
