@@ -1,0 +1,93 @@
+"""couler: steps in worker processes, state in SQLite at every transition."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import tempfile
+
+os.environ["COULER_HOME"] = tempfile.mkdtemp()
+
+import psutil
+from measure import main
+
+import couler
+
+
+@couler.step
+def add_one(number: int) -> int:
+    return number + 1
+
+
+@couler.step
+def total(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@couler.step(cpu=1, memory="1Gi", retry=2)
+def work(index: int, rate: float, a: int, b: int, c: int) -> int:
+    return index + a + b + c
+
+
+def execute(workflow) -> int:
+    return couler.run(workflow, root=tempfile.mkdtemp(), progress=False).outputs["result"]
+
+
+def chain(size: int):
+    @couler.workflow
+    def chain():
+        number = add_one(0)
+        for _ in range(size - 1):
+            number = add_one(number)
+        return number
+
+    built = chain.build()
+    return lambda: execute(built), size
+
+
+def fan(size: int):
+    @couler.workflow
+    def fan():
+        return total([add_one(index) for index in range(size)])
+
+    built = fan.build()
+    return lambda: execute(built), sum(range(1, size + 1))
+
+
+def build(size: int):
+    @couler.workflow
+    def many(rate: float = 0.1):
+        made = [0, 0, 0]
+        for index in range(size):
+            made.append(work(index, rate, made[-1], made[-2], made[-3]))
+        return made[-1]
+
+    def run() -> int:
+        workflow = many.build()
+        couler.validate(workflow)
+        return len(workflow.steps)
+
+    return run, size
+
+
+def measure_memory(size: int) -> dict[str, object]:
+    """MiB of this process, which runs the workflow, before and during a run of ``size`` steps."""
+    run, expected = chain(size)
+    before = psutil.Process().memory_info().rss / 2**20
+    assert run() == expected
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return {
+        "steps": size,
+        "before_mib": round(before, 1),
+        "peak_mib": round(peak, 1),
+        "added_mib": round(peak - before, 1),
+    }
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "memory":
+        print(json.dumps(measure_memory(int(sys.argv[2]))))
+    else:
+        main("couler", {"chain": chain, "fan": fan, "build": build})

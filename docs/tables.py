@@ -1,0 +1,161 @@
+"""Put generated tables between their markers in README and docs.
+
+    python docs/tables.py --write    # after a change of a declaration or a new measurement
+    python docs/tables.py --check    # fails when a page is out of date
+
+A marker is ``<!-- begin NAME -->`` or ``<!-- end NAME -->`` on a line of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+MARKED = re.compile(r"^<!-- begin (?P<name>[\w-]+) -->\n.*?^<!-- end (?P=name) -->$", re.MULTILINE | re.DOTALL)
+
+
+def pages() -> list[Path]:
+    """Pages that may have markers."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def rendered(text: str) -> str:
+    """The page with every generated table as it should be."""
+    return MARKED.sub(
+        lambda match: f"<!-- begin {match['name']} -->\n{TABLES[match['name']]()}\n<!-- end {match['name']} -->", text
+    )
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---" for _ in head], *rows] if isinstance(head, list) else []
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+@cache
+def results(name: str) -> dict[str, Any]:
+    """What a benchmark wrote."""
+    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def number(value: float) -> str:
+    """A number of milliseconds or seconds with as many digits as mean something."""
+    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
+
+
+# --- performance -----------------------------------------------------------------------------------------------
+
+
+def steps() -> str:
+    """Milliseconds a step of couler and its peers."""
+    rows = [
+        [row["name"], row["version"], row["steps_run_in"], row["state"], number(row["chain_ms"]), number(row["fan_ms"])]
+        for row in results("local_engine")["steps"]
+    ]
+    return table(["", "version", "steps run in", "state is kept in", "chain, ms a step", "fan-out, ms a step"], rows)
+
+
+def newcomer() -> str:
+    """What a newcomer waits for and installs."""
+    found = results("local_engine")
+    start, install = found["start"], found["install"]
+    return table(
+        ["what", "measured"],
+        [
+            ["first run of a ten-line workflow, whole process", f"{number(start['first_run_s'])} s"],
+            ["`import couler`", f"{number(start['import_s'])} s"],
+            ["`couler --help`, whole process", f"{number(start['help_s'])} s"],
+            ["starting Python itself, for comparison", f"{number(start['python_itself_s'])} s"],
+            ["packages of a base install, couler among them", install["packages"]],
+            ["size of a base install without pip", f"{install['megabytes']} MB"],
+        ],
+    )
+
+
+def memory() -> str:
+    """Memory of the process that runs a workflow, by number of steps."""
+    rows = [
+        [
+            f"{row['steps']:,}",
+            f"{row['before_mib']:.0f} MiB",
+            f"{row['peak_mib']:.0f} MiB",
+            f"{row['added_mib']:.0f} MiB",
+        ]
+        for row in results("local_engine")["memory"]
+    ]
+    return table(["steps", "after building", "highest during the run", "added by the run"], rows)
+
+
+def building() -> str:
+    """Seconds to build and check large workflows."""
+    rows = [
+        [row["name"], row["version"], f"{row['steps']:,}", f"{number(row['seconds'])} s"]
+        for row in results("dsl_build")["build"]
+    ]
+    return table(["", "version", "steps", "time"], rows)
+
+
+def machine() -> str:
+    """On what, when and how the numbers were measured."""
+    found = results("local_engine")
+    facts = found["machine"]
+    return (
+        f"Measured on {facts['date']} with couler {facts['couler']} and Python {facts['python']} on {facts['system']}, "
+        f"{facts['cores']} cores, {facts['memory_gib']} GiB. Each number is the median of {found['repeats']} runs."
+    )
+
+
+# --- what the engine can do ------------------------------------------------------------------------------------
+
+
+def features() -> str:
+    """Features of every engine, from the declarations."""
+    from couler.backends.registry import declarations
+    from couler.core.ir.features import FEATURES
+
+    engines = declarations()
+    rows = [
+        [f"`{feature}`", words, *(engine.support(feature) for engine in engines.values())]
+        for feature, words in FEATURES.items()
+    ]
+    return table(["feature", "what it is", *engines], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "steps": steps,
+    "newcomer": newcomer,
+    "memory": memory,
+    "building": building,
+    "machine": machine,
+    "features": features,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Write the tables, or say which pages are out of date."""
+    stale = 0
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        new = rendered(text)
+        if new == text:
+            continue
+        stale += 1
+        if arguments == ["--write"]:
+            page.write_text(new, encoding="utf-8")
+        print(f"{page.relative_to(ROOT)}: {'written' if arguments == ['--write'] else 'out of date'}")
+    if stale and arguments != ["--write"]:
+        print("run `python docs/tables.py --write`", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
