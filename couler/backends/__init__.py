@@ -1,0 +1,1 @@
+"""Engines: each folder compiles workflows for one engine, or runs them."""

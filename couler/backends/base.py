@@ -1,0 +1,131 @@
+"""What an engine is to couler: a declaration of what it can do, a compiler, and verbs on runs.
+
+A third party writes a class with the attributes of `Backend`, and one with the methods of `Engine` if workflows can be
+run there, and names it by an entry point in the group ``couler.backends``. The rules:
+
+- The declaration is the only place that says what the engine can do. Everything else (which lowerings run, what is
+  refused,
+  the documentation, what tests expect) is computed from it.
+- ``compile`` gets a workflow that uses native features only. It never drops or changes anything silently: what it
+  leaves out
+  it says in a note.
+- An `Engine` may be shared by threads. Every method may be called from another process than the one that started
+  the run.
+- No method writes a secret's value anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from couler.core.ir.model import Workflow
+
+Support = Literal["native", "lowered", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What an engine can do, said once.
+
+    Attributes:
+        engine: Name, such as ``argo``.
+        version: Version of the engine that it is written for; empty for couler's own.
+        native: Features that the engine has.
+        lowered: Feature to the pass that rewrites it into native ones.
+        reasons: Refused feature to the reason and what to do instead.
+    """
+
+    engine: str
+    version: str = ""
+    native: frozenset[str] = frozenset()
+    lowered: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        """``argo@4.1``."""
+        return f"{self.engine}@{self.version}" if self.version else self.engine
+
+    def support(self, feature: str) -> Support:
+        """How the engine stands to a feature."""
+        if feature in self.native:
+            return "native"
+        return "lowered" if feature in self.lowered else "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A workflow in an engine's own form.
+
+    Attributes:
+        target: Engine and version.
+        documents: File name to content.
+        notes: What the reader should know: what was lowered, left to the engine, or ignored.
+        workflow: The lowered workflow that the documents were made from.
+    """
+
+    target: str
+    documents: Mapping[str, str]
+    notes: tuple[str, ...]
+    workflow: Workflow
+
+    @property
+    def text(self) -> str:
+        """The first document."""
+        return next(iter(self.documents.values()))
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """An engine's declaration and compiler."""
+
+    name: str
+    versions: tuple[str, ...]
+
+    def declaration(self, version: str = "", options: Mapping[str, Any] = {}) -> Declaration:
+        """What the engine can do, for a version and settings such as ``runtime``."""
+        ...
+
+    def compile(self, workflow: Workflow, version: str = "", options: Mapping[str, Any] = {}) -> Mapping[str, str]:
+        """File name to content, for a workflow that uses native features only."""
+        ...
+
+    def engine(self, options: Mapping[str, Any]) -> Engine:
+        """The verbs on runs; raises MissingExtraError when a package is missing."""
+        ...
+
+
+class Engine(Protocol):
+    """Verbs on the runs of an engine. Runs are named by couler's run id."""
+
+    def start(
+        self, workflow: Workflow, parameters: Mapping[str, Any], *, run_id: str = "", labels: Mapping[str, str] = {}
+    ) -> str:
+        """Create a run and return its id; nothing runs yet on engines that need `execute` or `detach`."""
+        ...
+
+    def execute(self, run_id: str, mode: str = "new", observer: Callable[[Any], None] | None = None) -> str:
+        """Drive a run to its end here and return its status. ``mode`` is ``new``, ``resume`` or ``retry``."""
+        ...
+
+    def detach(self, run_id: str, mode: str = "new") -> None:
+        """Let a run go on by itself and return at once."""
+        ...
+
+    def stop(self, run_id: str) -> None:
+        """Ask a run to stop; running steps are cancelled."""
+        ...
+
+    def approve(self, run_id: str, path: str) -> None:
+        """Let a suspended step go on."""
+        ...
+
+    def reject(self, run_id: str, path: str) -> None:
+        """Fail a suspended step."""
+        ...
+
+    def logs(self, run_id: str, step: str | None = None, follow: bool = False) -> Iterator[tuple[str, str]]:
+        """Pairs of step path and line."""
+        ...

@@ -1,0 +1,1 @@
+"""The Python front end: decorators, calls and operators that build the IR."""

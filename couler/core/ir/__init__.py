@@ -1,0 +1,1 @@
+"""The intermediate representation: one immutable value that says what a workflow means."""
