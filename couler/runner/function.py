@@ -160,9 +160,7 @@ def check_files(step: str, outputs: list[dict[str, Any]]) -> None:
 
 def _values(step: str, result: Any, declared: list[dict[str, Any]]) -> dict[str, Any]:
     names = [output["name"] for output in declared]
-    if not names:
-        return {}
-    if names == ["result"]:
+    if not names or names == ["result"]:
         return {"result": _plain_output(step, "result", result)}
     if hasattr(result, "_asdict"):
         result = result._asdict()

@@ -4,7 +4,7 @@ It talks to the runner in JSON messages with a length of four bytes in front, ov
 pipe is its lifeline: when the runner dies, the pipe ends and the worker kills its whole process group.
 """
 # pathlib and contextlib are not imported: they would double the time to start
-# ruff: noqa: PTH, SIM105
+# ruff: noqa: PTH100, PTH102, PTH103, PTH106, PTH108, PTH112, PTH114, PTH118, PTH120, PTH123, PTH211, SIM105
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Worker:
         os.dup2(self.quiet, 0)
 
     def serve(self, task: dict[str, Any]) -> dict[str, Any]:
-        """Run one task; the answer holds ``outputs`` or ``error``, what it used, and ``retire`` when it left a trace."""
+        """Run one task; the answer holds ``outputs`` or ``error``, what it used, and ``retire`` if it left a trace."""
         if "source" in task:
             self.sources[task["source_hash"]] = task["source"]
         elif "source_hash" in task:

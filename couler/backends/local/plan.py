@@ -1,0 +1,126 @@
+"""What is known of a scope before it runs: who waits for whom, and whose outputs somebody will still read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from couler.core.ir.graph import references, references_in, upstream
+from couler.core.ir.model import (
+    ContainerTask,
+    GroupOutput,
+    GroupTask,
+    ItemRef,
+    OutputRef,
+    Parameter,
+    ScriptTask,
+    Step,
+    StepDefaults,
+    Value,
+)
+
+
+class StepPlan:
+    """A step and its neighbours, as indices within the scope.
+
+    Attributes:
+        waits: How many steps must end before this one.
+        readers: How many others read its outputs; the scope itself counts as one.
+        needed: Values of which none may be absent.
+    """
+
+    __slots__ = (
+        "after", "consumers", "group", "index", "needed", "producers", "readers", "step", "waits", "when_per_item"
+    )  # fmt: skip
+
+    def __init__(self, index: int, step: Step) -> None:
+        self.index = index
+        self.step = step
+        self.consumers: list[int] = []
+        self.producers: tuple[int, ...] = ()
+        self.after: tuple[int, ...] = ()
+        self.waits = 0
+        self.readers = 0
+        self.needed = tuple(_needed(step))
+        self.when_per_item = step.when is not None and any(type(ref) is ItemRef for ref in references_in(step.when))
+        self.group: Plan | None = None
+
+
+class Plan:
+    """The steps of a scope, ready to be run any number of times."""
+
+    __slots__ = ("defaults", "indices", "outputs", "parameters", "steps", "waits")
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        outputs: tuple[GroupOutput, ...] = (),
+        parameters: tuple[Parameter, ...] = (),
+        defaults: StepDefaults | None = None,
+        readers_outside: Iterable[str] = (),
+    ) -> None:
+        self.outputs = outputs
+        self.parameters = parameters
+        self.defaults = defaults
+        self.steps = [StepPlan(index, with_defaults(step, defaults)) for index, step in enumerate(steps)]
+        self.indices = {step.name: index for index, step in enumerate(steps)}
+        for plan in self.steps:
+            self._connect(plan)
+        read = [ref.step for output in outputs for ref in references_in(output.value) if type(ref) is OutputRef]
+        for name in [*read, *readers_outside]:
+            if name in self.indices:
+                self.steps[self.indices[name]].readers += 1
+        self.waits = [plan.waits for plan in self.steps]
+
+    def _connect(self, plan: StepPlan) -> None:
+        step, indices = plan.step, self.indices
+        refs = [ref.step for ref in references(step) if type(ref) is OutputRef]
+        if step.after_condition is not None:
+            refs += [ref.step for ref in references_in(step.after_condition) if type(ref) is OutputRef]
+        plan.producers = tuple({indices[name]: None for name in refs if name in indices})
+        plan.after = tuple(indices[name] for name in step.after if name in indices)
+        for producer in plan.producers:
+            self.steps[producer].readers += 1
+        for name in upstream(step):
+            if name in indices:
+                self.steps[indices[name]].consumers.append(plan.index)
+                plan.waits += 1
+
+    def group(self, plan: StepPlan) -> Plan:
+        """The plan of the group in one of the steps, made once."""
+        if plan.group is None:
+            task = plan.step.task
+            assert isinstance(task, GroupTask)
+            plan.group = Plan(task.steps, task.outputs, task.parameters, self.defaults)
+        return plan.group
+
+
+def _needed(step: Step) -> Iterable[Value]:
+    for given in step.inputs:
+        yield given.value
+    for variable in step.env:
+        yield variable.value
+    task = step.task
+    if isinstance(task, ContainerTask):
+        yield from task.command
+    if isinstance(task, ContainerTask | ScriptTask):
+        yield from task.args
+    if step.foreach is not None:
+        yield from step.foreach.lists.values()
+
+
+def with_defaults(step: Step, defaults: StepDefaults | None) -> Step:
+    """The step with the defaults of its workflow where it sets nothing itself."""
+    if defaults is None:
+        return step
+    changes: dict[str, object] = {}
+    leaf = not isinstance(step.task, GroupTask)
+    for name in ("retry", "timeout", "cache", "resources") if leaf else ():
+        if getattr(step, name) is None and getattr(defaults, name) is not None:
+            changes[name] = getattr(defaults, name)
+    own = {variable.name for variable in step.env}
+    more = tuple(variable for variable in defaults.env if variable.name not in own)
+    if more and leaf:
+        changes["env"] = (*more, *step.env)
+    if defaults.packages and getattr(step.task, "packages", None) == ():
+        changes["task"] = step.task.model_copy(update={"packages": defaults.packages})
+    return step.model_copy(update=changes) if changes else step
