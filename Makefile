@@ -10,7 +10,7 @@ format:
 	$(PYTHON) -m ruff check --fix . && $(PYTHON) -m ruff format .
 
 docs:
-	$(PYTHON) -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 
 tables:
 	$(PYTHON) docs/tables.py --write

@@ -118,15 +118,29 @@ def machine() -> str:
 
 def features() -> str:
     """Features of every engine, from the declarations."""
-    from couler.backends.registry import declarations
+    from couler.backends import registry
     from couler.core.ir.features import FEATURES
 
-    engines = declarations()
+    declared = {name: registry.backend(name)[0].declaration() for name in registry.names()}
     rows = [
-        [f"`{feature}`", words, *(engine.support(feature) for engine in engines.values())]
+        [f"`{feature}`", words, *(engine.support(feature) for engine in declared.values())]
         for feature, words in FEATURES.items()
     ]
-    return table(["feature", "what it is", *engines], rows)
+    return table(["feature", "what it is", *declared], rows)
+
+
+def support() -> str:
+    """Features of the local engine in two lines, from its declaration."""
+    from couler.backends import registry
+    from couler.core.ir.features import FEATURES
+
+    declared = registry.backend("local")[0].declaration()
+    kinds = {"runs": ("native", "lowered"), "refuses, with the reason": ("refused",)}
+    rows = [
+        [f"local {word}", ", ".join(words for feature, words in FEATURES.items() if declared.support(feature) in kind)]
+        for word, kind in kinds.items()
+    ]
+    return table(["", "features"], rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -136,6 +150,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "building": building,
     "machine": machine,
     "features": features,
+    "support": support,
 }
 
 
