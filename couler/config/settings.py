@@ -1,0 +1,107 @@
+"""Every setting of couler, once: name, type, default, and what it is for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from couler.config.kinds import choice, folder, fraction, memory_text, name, size, text, whole
+from couler.config.mask import mask_url
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a value came from.
+
+    Attributes:
+        kind: ``flag``, ``env``, ``project``, ``user`` or ``default``.
+        where: The variable, or the file with the table; empty for flags and defaults.
+    """
+
+    kind: str
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.where}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table.
+
+    Attributes:
+        read: From what a file or a variable holds to the value; ValueError says what was expected.
+        show: From the value to what people may see.
+    """
+
+    name: str
+    type: str
+    default: Any
+    help: str
+    read: Callable[[Any], Any]
+    show: Callable[[Any], Any]
+
+    @property
+    def env(self) -> str:
+        """Name of the environment variable."""
+        return f"COULER_{self.name.upper()}"
+
+
+def _setting(
+    default: Any, kind: tuple[str, Callable[[Any], Any]], help: str, show: Callable[[Any], Any] = lambda value: value
+) -> Any:
+    word, read = kind
+    return field(default=default, metadata={"type": word, "read": read, "help": help, "show": show})
+
+
+def _masked(url: str | None) -> str | None:
+    return mask_url(url) if url is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings in force; get them from `couler.config.load_settings`."""
+
+    profile: str | None = _setting(None, name(), "Profile of the user or project file to take settings from.")
+    engine: str = _setting("local", name(), "Engine that runs and compiles, such as local or argo@4.0.")
+    root: Path = _setting(Path(".couler"), folder(), "Folder for what couler remembers.", str)  # noqa: RUF009
+    store: str | None = _setting(None, text(), "URL of the run store; runs.db in the root when not set.", _masked)
+    artifacts: str | None = _setting(None, text(), "URL for files between steps; in the root when not set.", _masked)
+    runtime: str = _setting(
+        "process",
+        choice("process", "docker", "podman"),
+        "What runs the containers of the local engine.",
+    )
+    workers: int | None = _setting(None, whole(1), "Worker processes of the local engine; one a core when not set.")
+    cpu: float | None = _setting(None, fraction(), "Cores that the local engine may use; all when not set.")
+    memory: str | None = _setting(None, memory_text(), "Memory that the local engine may use, such as 8Gi.")
+    max_value: int = _setting(1024 * 1024, size(), "Bytes that one value may have, such as 1Mi; larger ones are files.")
+    namespace: str | None = _setting(None, name(), "Kubernetes namespace of the remote engines.")
+    log_level: str = _setting(
+        "warning", choice("debug", "info", "warning", "error"), "How much couler says about itself."
+    )
+    log_format: str = _setting("text", choice("text", "json"), "Progress and logs for people or for machines.")
+    _sources: Mapping[str, Source] = field(default_factory=dict, repr=False)
+
+    def sources(self) -> dict[str, Source]:
+        """Name of each setting to where its value came from."""
+        return {row.name: self._sources.get(row.name, Source("default")) for row in table()}
+
+    def shown(self) -> dict[str, Any]:
+        """Name of each setting to its value for people: passwords are masked."""
+        return {row.name: row.show(getattr(self, row.name)) for row in table()}
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{name}={value!r}" for name, value in self.shown().items())
+        return f"Settings({inside})"
+
+
+def table() -> Iterator[Setting]:
+    """The rows, in the order in which they are shown."""
+    for one in dataclasses.fields(Settings):
+        if one.metadata:
+            data = one.metadata
+            yield Setting(one.name, data["type"], one.default, data["help"], data["read"], data["show"])
