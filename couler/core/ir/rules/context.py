@@ -1,0 +1,107 @@
+"""What every rule may ask: the steps with their paths, and the scopes in which they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from couler.core.errors import Problem
+from couler.core.ir.graph import outputs_of
+from couler.core.ir.model import GroupTask, Output, Parameter, Scope, Step, Workflow
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """A scope with its names.
+
+    Attributes:
+        path: Path of the step that holds it; empty for the workflow.
+        steps: By name; of two with one name, the first.
+        after_all: Whether it belongs to an exit handler.
+    """
+
+    path: str
+    scope: Scope
+    owner: Step | None = None
+    after_all: bool = False
+    steps: Mapping[str, Step] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    _outputs: dict[str, Mapping[str, Output]] = field(default_factory=dict)
+
+    def outputs(self, step: str) -> Mapping[str, Output]:
+        """Outputs of a step of this scope, empty for an unknown step."""
+        found = self._outputs.get(step)
+        if found is None:
+            found = self._outputs[step] = outputs_of(self.steps[step]) if step in self.steps else {}
+        return found
+
+    def __str__(self) -> str:
+        return f"the group '{self.path}'" if self.path else "the workflow"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Located:
+    """A step with its path and the scope whose names it sees."""
+
+    path: str
+    step: Step
+    place: Place
+    is_handler: bool = False
+
+    def problem(self, rule: str, message: str, hint: str = "") -> Problem:
+        """A problem of this step."""
+        return Problem(rule, message, self.path, self.step.location, hint)
+
+    @property
+    def after_all(self) -> bool:
+        """Whether it runs after everything else: an exit handler, or a step inside one."""
+        return self.is_handler or self.place.after_all
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Context:
+    """A workflow, opened once for all rules."""
+
+    workflow: Workflow
+    places: tuple[Place, ...]
+    steps: tuple[Located, ...]
+
+    @classmethod
+    def of(cls, workflow: Workflow) -> Context:
+        """Open a workflow: parents before children, exit handlers last."""
+        top = _place("", workflow, None, after_all=False)
+        places, steps = [top], []
+        pending = [Located(handler.step.name, handler.step, top, True) for handler in reversed(workflow.exit_handlers)]
+        pending.extend(Located(step.name, step, top) for step in reversed(workflow.steps))
+        while pending:
+            at = pending.pop()
+            steps.append(at)
+            if type(at.step.task) is GroupTask:
+                inner = _place(at.path, at.step.task, at.step, after_all=at.after_all)
+                places.append(inner)
+                pending.extend(
+                    Located(f"{at.path}/{child.name}", child, inner) for child in reversed(at.step.task.steps)
+                )
+        return cls(workflow, tuple(places), tuple(steps))
+
+    def paths(self) -> Iterator[str]:
+        """Path of every step, in order."""
+        return (at.path for at in self.steps)
+
+
+def _place(path: str, scope: Scope, owner: Step | None, *, after_all: bool) -> Place:
+    steps: dict[str, Step] = {}
+    for step in scope.steps:
+        steps.setdefault(step.name, step)
+    parameters = {parameter.name: parameter for parameter in scope.parameters}
+    return Place(path, scope, owner, after_all, steps, parameters)
+
+
+Rule: TypeAlias = Callable[[Context], Iterator[Problem]]
+"""Finds everything that is wrong in one respect."""
+
+
+def scope_problem(place: Place, rule: str, message: str, hint: str = "") -> Problem:
+    """A problem of a scope: of the step that holds it, or of the workflow."""
+    return Problem(rule, message, place.path, place.owner.location if place.owner else "", hint)

@@ -1,0 +1,253 @@
+"""Tasks: each can do its work, and says where its outputs come from."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import PurePosixPath
+
+from couler.core.errors import Problem, near
+from couler.core.ir.model import (
+    ContainerTask,
+    FunctionTask,
+    GroupTask,
+    JobPredicate,
+    JobTask,
+    ScriptTask,
+    SuspendTask,
+)
+from couler.core.ir.rules.context import Context, Located
+from couler.core.ir.types import accepts
+
+
+def functions(context: Context) -> Iterator[Problem]:
+    """The source of a function is Python, defines the entry, and takes the inputs."""
+    for at in context.steps:
+        task = at.step.task
+        if type(task) is not FunctionTask:
+            continue
+        source = _read_source(task.source)
+        if source.trouble:
+            yield at.problem("function-source", f"the source of the function is not Python: {source.trouble}")
+        elif task.entry not in source.functions:
+            hint = near(task.entry, source.functions, "functions") or "the source defines no function"
+            yield at.problem("function-entry", f"the source does not define the function '{task.entry}'", hint)
+        else:
+            yield from _check_arguments(at, source.functions[task.entry])
+
+
+@dataclass(frozen=True, slots=True)
+class _Signature:
+    arguments: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    takes_any: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    functions: dict[str, _Signature]
+    trouble: str = ""
+
+
+@lru_cache(maxsize=16384)
+def _read_source(source: str) -> _Source:
+    """What a module defines at its top level."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # such as for invalid escapes, which the author has seen already
+            tree = ast.parse(source)
+    except SyntaxError as error:
+        return _Source({}, f"{error.msg} (line {error.lineno})")
+    except (ValueError, RecursionError, MemoryError) as error:
+        return _Source({}, str(error) or "it is nested too deeply")
+    found: dict[str, _Signature] = {}
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() if not node.decorator_list:
+                found[node.name] = _signature(node.args)
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                found[node.name] = _Signature()
+            case ast.Assign():
+                found.update((target.id, _Signature()) for target in node.targets if isinstance(target, ast.Name))
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                found[name] = _Signature()
+            case ast.Import() | ast.ImportFrom():
+                found.update((alias.asname or alias.name, _Signature()) for alias in node.names)
+            case _:
+                pass
+    return _Source(found)
+
+
+def _signature(arguments: ast.arguments) -> _Signature:
+    positional = [argument.arg for argument in arguments.args]
+    required = positional[: len(positional) - len(arguments.defaults)]
+    keywords = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    required += [argument.arg for argument, default in keywords if default is None]
+    names = (*positional, *(argument.arg for argument in arguments.kwonlyargs))
+    return _Signature(names, tuple(required), arguments.kwarg is not None)
+
+
+def _check_arguments(at: Located, signature: _Signature) -> Iterator[Problem]:
+    task = at.step.task
+    assert isinstance(task, FunctionTask)
+    given = [item.name for item in at.step.inputs]
+    given_paths = [output.name for output in at.step.outputs]
+    if not signature.takes_any:
+        for name in given:
+            if name not in signature.arguments:
+                hint = near(name, signature.arguments, "arguments") or "the function has no arguments"
+                yield at.problem("unknown-input", f"the function '{task.entry}' has no argument '{name}'", hint)
+    for name in signature.required:
+        if name not in given and name not in given_paths:
+            yield at.problem(
+                "missing-input",
+                f"the function '{task.entry}' needs the argument '{name}', which is not given",
+                f"give it as an input, or give '{name}' a default",
+            )
+
+
+def output_paths(context: Context) -> Iterator[Problem]:
+    """Every declared output says where it is written, unless it is implied, and no two share a place."""
+    for at in context.steps:
+        if not at.step.outputs:
+            continue
+        match at.step.task:
+            case ScriptTask() | ContainerTask():
+                yield from _check_written(at)
+            case GroupTask() | JobTask() as task:
+                yield from _check_produced(at, [output.name for output in task.outputs], task.kind)
+            case SuspendTask():
+                yield from _check_produced(at, [], "suspend")
+            case _:
+                pass
+        yield from _check_shared_paths(at)
+
+
+def _check_written(at: Located) -> Iterator[Problem]:
+    for output in at.step.outputs:
+        if output.path:
+            continue
+        if _is_file(output.type):
+            yield at.problem(
+                "output-path",
+                f"the {output.type} output '{output.name}' has no path",
+                "say at which path the task writes it",
+            )
+        elif output.name != "result":
+            yield at.problem(
+                "output-path",
+                f"the output '{output.name}' has no path",
+                "say at which path the task writes it, or name it 'result' to take the standard output",
+            )
+
+
+def _check_produced(at: Located, produced: list[str], kind: str) -> Iterator[Problem]:
+    for output in at.step.outputs:
+        if output.name not in produced:
+            hint = "a pause has no outputs" if kind == "suspend" else f"declare it among the outputs of the {kind}"
+            yield at.problem("output-path", f"nothing in the {kind} produces the output '{output.name}'", hint)
+
+
+def _check_shared_paths(at: Located) -> Iterator[Problem]:
+    first: dict[str, str] = {}
+    for output in at.step.outputs:
+        if output.path and first.setdefault(str(PurePosixPath(output.path)), output.name) != output.name:
+            other = first[str(PurePosixPath(output.path))]
+            yield at.problem(
+                "output-path", f"the outputs '{other}' and '{output.name}' have the same path {output.path!r}"
+            )
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return text != "any" and accepts("file | folder", text)
+    except ValueError:  # reported as an unknown type
+        return False
+
+
+def safe_paths(context: Context) -> Iterator[Problem]:
+    """No relative path leads out of the step's folder."""
+    for at in context.steps:
+        step = at.step
+        paths = [(f"input '{item.name}'", item.path) for item in step.inputs if item.path]
+        paths += [(f"output '{output.name}'", output.path) for output in step.outputs if output.path]
+        for what, path in paths:
+            if "\0" in path:
+                yield at.problem("path", f"{what}: the path {path!r} contains a NUL character")
+            elif _escapes(path):
+                hint = "use a path inside the folder, or an absolute path"
+                yield at.problem("path", f"{what}: the path {path!r} leads out of the step's folder", hint)
+
+
+def _escapes(path: str) -> bool:
+    if ".." not in path or path.startswith("/"):
+        return False
+    depth = 0
+    for part in PurePosixPath(path).parts:
+        depth += -1 if part == ".." else 1
+        if depth < 0:
+            return True
+    return False
+
+
+def input_paths(context: Context) -> Iterator[Problem]:
+    """Only files and folders appear at a path."""
+    for at in context.steps:
+        for item in at.step.inputs:
+            if item.path and item.type != "any" and not _is_file(item.type):
+                yield at.problem(
+                    "path",
+                    f"input '{item.name}' is {item.type} and has a path, but only files and folders appear at a path",
+                    "declare it as a file, or remove the path",
+                )
+
+
+def runnable(context: Context) -> Iterator[Problem]:
+    """A container has an image, a script an interpreter, and a daemon a process."""
+    for at in context.steps:
+        match at.step.task:
+            case ContainerTask(image="") if not context.workflow.defaults.image:
+                yield at.problem("image", "the container has no image", 'for example image="python:3.12-slim"')
+            case ScriptTask(interpreter=()):
+                yield at.problem(
+                    "interpreter", "the script has no interpreter", 'for example ("python",) or ("sh", "-e")'
+                )
+            case GroupTask() | SuspendTask() as task if at.step.daemon:
+                what = "a group" if isinstance(task, GroupTask) else "a pause"
+                yield at.problem(
+                    "daemon", f"{what} cannot be a daemon", "set daemon on a container, script or function"
+                )
+            case _:
+                pass
+        for sidecar in at.step.sidecars:
+            if not sidecar.image:
+                yield at.problem("image", f"the sidecar '{sidecar.name}' has no image", 'for example image="redis:7"')
+
+
+def jobs(context: Context) -> Iterator[Problem]:
+    """A job says what it creates and how one sees that it succeeded."""
+    for at in context.steps:
+        task = at.step.task
+        if type(task) is not JobTask:
+            continue
+        for key in ("apiVersion", "kind"):
+            if not task.manifest.get(key):
+                yield at.problem("job", f"the manifest of the job has no '{key}'")
+        if task.action in ("create", "apply") and not task.success:
+            yield at.problem(
+                "job",
+                "the job does not say when it has succeeded",
+                'give success a predicate, for example condition="Complete" or field="status.succeeded", value=1',
+            )
+        for what, predicates in (("success", task.success), ("failure", task.failure)):
+            for predicate in predicates:
+                yield from _check_predicate(at, what, predicate)
+
+
+def _check_predicate(at: Located, what: str, predicate: JobPredicate) -> Iterator[Problem]:
+    if bool(predicate.field) == bool(predicate.condition):
+        given = "both field and condition" if predicate.field else "neither field nor condition"
+        yield at.problem("job", f"a {what} predicate of the job has {given}", "set exactly one of them")
