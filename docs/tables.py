@@ -143,6 +143,26 @@ def support() -> str:
     return table(["", "features"], rows)
 
 
+def settings() -> str:
+    """Every setting, from the table of settings."""
+    from couler.config.settings import table as known
+
+    rows = [[f"`{row.name}`", f"`{row.env}`", shown(row.default), row.type, row.help] for row in known()]
+    return table(
+        ["setting", "variable", "default", "type", "what it is for"], [[escaped(cell) for cell in row] for row in rows]
+    )
+
+
+def shown(default: object) -> str:
+    """A default for people."""
+    return "" if default is None else f"`{default}`"
+
+
+def escaped(cell: object) -> str:
+    """A cell without bars that would end it."""
+    return str(cell).replace("|", "\\|")
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "steps": steps,
     "newcomer": newcomer,
@@ -150,6 +170,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "building": building,
     "machine": machine,
     "features": features,
+    "settings": settings,
     "support": support,
 }
 
