@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from functools import cache
+from typing import Any, ClassVar
 
 from couler.core.errors import TextFormError
 
@@ -112,12 +113,26 @@ def read_yaml(text: str) -> Any:
     import yaml  # most programs never read YAML
 
     try:
-        node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        node = yaml.compose(text, Loader=_loader())
     except yaml.YAMLError as error:
         raise TextFormError(f"the document is not YAML: {_reason(error)}") from None
     except RecursionError:
         raise TextFormError("the document is nested too deeply") from None
     return None if node is None else _read(node, set())
+
+
+_UNQUOTED = "unquoted"
+"""Tag of what stands without quotes: our own reading of YAML 1.2 decides what it means, not the package's of 1.1."""
+
+
+@cache
+def _loader() -> Any:
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        yaml_implicit_resolvers: ClassVar = {None: [(_UNQUOTED, re.compile(""))]}
+
+    return Loader
 
 
 def _reason(error: Any) -> str:
@@ -162,17 +177,16 @@ def _read_mapping(node: Any, seen: set[int]) -> dict[Any, Any]:
     return data
 
 
-def _check_tag(node: Any, *allowed: str) -> None:
-    if node.tag not in [f"tag:yaml.org,2002:{name}" for name in allowed]:
+def _check_tag(node: Any, allowed: str) -> None:
+    if node.tag != f"tag:yaml.org,2002:{allowed}":
         raise TextFormError(f"the tag {node.tag!r} is not read ({_at(node.start_mark)})", "write plain JSON values")
 
 
 def _read_scalar(node: Any) -> Any:
-    if node.style is not None:  # quoted or a block
-        _check_tag(node, "str")
-        return node.value
-    _check_tag(node, "str", "null", "bool", "int", "float", "timestamp", "merge", "value")
-    return plain_scalar(node.value)
+    if node.tag == _UNQUOTED:
+        return plain_scalar(node.value)
+    _check_tag(node, "str")
+    return node.value
 
 
 _NULL = frozenset(["", "~", "null", "Null", "NULL"])
