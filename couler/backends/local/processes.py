@@ -1,0 +1,69 @@
+"""Ending processes: whole trees, also what left its group, its session or its parent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterable
+
+
+def signal_session(session: int, number: signal.Signals) -> int:
+    """Send a signal to every process of a session; gives how many got it."""
+    count = 0
+    for process in _all_processes():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getsid(process) == session:
+                os.kill(process, number)
+                count += 1
+    return count
+
+
+def kill_tree(leader: int) -> None:
+    """End a session leader, all of its session, and all of its descendants wherever they went."""
+    descendants = _descendants(leader)
+    for _ in range(10):  # a process may fork while the others are being ended
+        for process in descendants:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGKILL)
+        if signal_session(leader, signal.SIGKILL) == 0:
+            return
+        descendants = _descendants(leader)
+
+
+def signal_tree(leader: int, number: signal.Signals) -> None:
+    """Send a signal to a session leader, its session and its descendants."""
+    for process in _descendants(leader):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getsid(process) != leader:
+                os.kill(process, number)
+    signal_session(leader, number)
+
+
+def is_alive(process: int, started: float | None = None) -> bool:
+    """Whether a process with this id lives and, when known, is the one that started at that time."""
+    import psutil
+
+    try:
+        found = psutil.Process(process)
+        return found.status() != psutil.STATUS_ZOMBIE and (started is None or abs(found.create_time() - started) < 2)
+    except psutil.Error:
+        return False
+
+
+def _descendants(leader: int) -> list[int]:
+    import psutil
+
+    try:
+        return [child.pid for child in psutil.Process(leader).children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def _all_processes() -> Iterable[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - thousands of entries
+    except OSError:
+        import psutil
+
+        return psutil.pids()

@@ -1,0 +1,253 @@
+"""Turns work into the message that a worker gets, and a worker's answer into an outcome."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from couler.artifacts import ArtifactStore, FileRecord, is_file
+from couler.backends.local import containers, packages, secrets
+from couler.backends.local.layout import RunFolder
+from couler.backends.local.work import Failure, Outcome, Work
+from couler.core.errors import EngineError
+from couler.core.ir.graph import outputs_of_one
+from couler.core.ir.json import thaw
+from couler.core.ir.model import ContainerTask, FunctionTask, Output, ScriptTask, Step, StoredFile
+
+FILES = ("file", "folder")
+_PYTHONS = ("python", "python3")
+
+
+class Tasks:
+    """Builds messages for one run.
+
+    Args:
+        folder: Where the run keeps its things.
+        artifacts: Where files go to.
+        runtime: ``process``, ``docker`` or ``podman``: what runs images.
+        limit: The greatest value, in bytes of JSON.
+    """
+
+    def __init__(self, folder: RunFolder, artifacts: ArtifactStore, runtime: str, limit: int, run_id: str) -> None:
+        self.folder = folder
+        self.artifacts = artifacts
+        self.runtime = runtime
+        self.limit = limit
+        self.run_id = run_id
+        self._templates: dict[int, _Template] = {}
+
+    def message(self, work: Work) -> dict[str, Any]:
+        """The message for a worker; files that the step needs lie in its folder then.
+
+        Raises:
+            CoulerError: A secret, a file, a package or a program is missing: the step cannot start.
+        """
+        step = work.step
+        template = self._template(step)
+        folder = self.folder.step(work.path)
+        message: dict[str, Any] = {
+            "id": work.path,
+            "step": step.name,
+            "folder": folder,
+            "log": self.folder.log(work.path),
+            "env": {**work.env, "COULER_STEP": work.path, "COULER_ATTEMPT": str(work.attempt)},
+            "limit": self.limit,
+            "outputs": template.outputs,
+            "keep": template.keeps_files,
+            "inputs": work.inputs,
+        }
+        if template.has_paths:
+            message["outputs"] = [_absolute(output, folder) for output in template.outputs]
+            message["stale"] = template.host_paths
+        if template.takes_files or step.secrets:
+            self._fill_folder(work, template, message)
+        if step.working_dir:
+            message["working_dir"] = str(Path(folder) / step.working_dir)
+        self._add_task(work, message)
+        return message
+
+    def host_paths(self, step: Step) -> list[str]:
+        """Absolute paths that the step reads or writes on this machine: such steps exclude each other."""
+        return self._template(step).claims
+
+    def python(self, step: Step) -> str:
+        """The interpreter that a function step needs: this one, or that of an environment with its packages."""
+        if isinstance(step.task, FunctionTask) and not self._in_container(step):
+            return packages.interpreter(step.task.packages, self.folder.root)
+        return sys.executable
+
+    def outcome(self, work: Work, message: Mapping[str, Any], answer: Mapping[str, Any]) -> Outcome:
+        """What a worker's answer means; files that the step wrote are in the store then."""
+        error = answer.get("error")
+        if error is not None:
+            kinds = tuple(error.get("kinds", ()))
+            return Outcome(
+                "failed", failure=Failure(error["kind"], error["message"], kinds, error.get("exit_code"), False)
+            )
+        outputs = dict(answer["outputs"])
+        template = self._template(work.step)
+        if template.keeps_files:
+            for output in message["outputs"]:
+                if output["type"] in FILES:
+                    outputs[output["name"]] = self._store(Path(output["path"]))
+            for path in template.host_paths:
+                _remove(path)
+            shutil.rmtree(message["folder"], ignore_errors=True)
+        return Outcome("succeeded", outputs)
+
+    def _store(self, path: Path) -> dict[str, Any]:
+        return {**self.artifacts.put(path).to_json(), "name": path.name}
+
+    def _template(self, step: Step) -> _Template:
+        found = self._templates.get(id(step))
+        if found is None:
+            found = self._templates[id(step)] = _Template(step)
+        return found
+
+    def _in_container(self, step: Step) -> bool:
+        return self.runtime != "process" and bool(getattr(step.task, "image", ""))
+
+    # --- what the task runs --------------------------------------------------------------------------------------
+
+    def _add_task(self, work: Work, message: dict[str, Any]) -> None:
+        task = work.step.task
+        if self._in_container(work.step):
+            containers.wrap(self.runtime, work, message, self.folder, self.run_id)
+        elif isinstance(task, FunctionTask):
+            message["source_hash"] = self._template(work.step).source_hash
+            message["source"] = task.source
+            message["entry"] = task.entry
+        elif isinstance(task, ScriptTask):
+            message["argv"] = self._script_command(work, task)
+            self._mark_result(work, message)
+        elif isinstance(task, ContainerTask):
+            if not work.arguments:
+                raise EngineError(
+                    f"step '{work.step.name}' has no command, and only docker or podman know that of its image "
+                    f"'{task.image}'",
+                    "give it a command, or use --runtime docker",
+                )
+            message["argv"] = work.arguments
+            self._mark_result(work, message)
+        else:
+            raise EngineError(f"the local engine cannot run a {task.kind} step", "`couler engines` shows who can")
+
+    def _script_command(self, work: Work, task: ScriptTask) -> list[str]:
+        path = self._script(task)
+        interpreter = list(task.interpreter)
+        if Path(interpreter[0]).name in _PYTHONS:
+            interpreter[0] = packages.interpreter(task.packages, self.folder.root)
+        return [*interpreter, path, *work.arguments]
+
+    def _script(self, task: ScriptTask) -> str:
+        digest = hashlib.sha256(task.source.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+        path = self.folder.scripts / digest
+        if not path.exists():
+            part = path.with_name(f"{digest}.{os.getpid()}")
+            part.write_text(task.source, encoding="utf-8", newline="")
+            part.replace(path)
+        return str(path)
+
+    def _mark_result(self, work: Work, message: dict[str, Any]) -> None:
+        plan = work.leaf.plan
+        if plan is not None and plan.readers:
+            message["outputs"] = [
+                {**output, "needed": True} if output["name"] == "result" else output for output in message["outputs"]
+            ]
+
+    # --- files -------------------------------------------------------------------------------------------------------
+
+    def _fill_folder(self, work: Work, template: _Template, message: dict[str, Any]) -> None:
+        folder = Path(message["folder"])
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        message["prepared"] = True
+        inputs = dict(work.inputs)
+        for name, path in template.takes_files.items():
+            inputs[name] = self._appear(work, name, inputs[name], folder / (path or f"inputs/{name}"), bool(path))
+        message["inputs"] = inputs
+        message["files"] = list(template.takes_files)
+        env, files, values = secrets.given(work.step.secrets, self.folder.root)
+        message["env"].update(env)
+        if values:
+            message["mask"] = values
+        for name, text in files.items():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+            target.chmod(0o600)
+
+    def _appear(self, work: Work, name: str, value: Any, path: Path, exact: bool) -> Any:
+        """The value with each stored file replaced by the path at which it appears."""
+        if isinstance(value, list | tuple):
+            return [self._appear(work, name, item, path / str(index), False) for index, item in enumerate(value)]
+        if not is_file(value):
+            return thaw(value)
+        target = path if exact else path / str(value.get("name") or Path(str(value.get("url", "file"))).name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if exact:
+            _remove(str(target))
+        if "url" in value:
+            self._fetch(work, name, value, target)
+        else:
+            self.artifacts.link(FileRecord.from_json(value), target)
+        return {"$path": str(target)}
+
+    def _fetch(self, work: Work, name: str, value: Mapping[str, Any], target: Path) -> None:
+        from couler.backends.local.stored import fetch
+
+        given = next((one.value for one in work.step.inputs if one.name == name), None)
+        credentials = given.credentials if isinstance(given, StoredFile) else {}
+        options = dict(value.get("options") or {})
+        options.update({key: secrets.read(ref, self.folder.root) for key, ref in credentials.items()})
+        fetch(value["url"], options, target)
+
+
+class _Template:
+    """What is the same for every instance of a step."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step  # keeps the id of the step taken
+        task = step.task
+        declared = list(outputs_of_one(step).values())
+        if isinstance(task, FunctionTask):
+            declared = list(step.outputs)
+        self.outputs = [_described(output) for output in declared]
+        self.keeps_files = any(output.type in FILES for output in declared)
+        self.has_paths = self.keeps_files or any(output.path for output in declared)
+        self.host_paths = [output.path for output in declared if Path(output.path).is_absolute()]
+        self.takes_files = {
+            given.name: given.path for given in step.inputs if "file" in given.type or "folder" in given.type
+        }
+        self.takes_files.update({given.name: given.path for given in step.inputs if given.type == "any" and given.path})
+        self.claims = self.host_paths + [given.path for given in step.inputs if Path(given.path).is_absolute()]
+        self.source_hash = ""
+        if isinstance(task, FunctionTask):
+            self.source_hash = hashlib.sha256(task.source.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _described(output: Output) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": output.name, "type": output.type, "path": output.path}
+    if output.default is not None:
+        described["default"] = thaw(output.default.value)
+    return described
+
+
+def _absolute(output: dict[str, Any], folder: str) -> dict[str, Any]:
+    if not output["path"] and output["type"] not in FILES:
+        return output
+    return {**output, "path": str(Path(folder) / (output["path"] or output["name"]))}
+
+
+def _remove(path: str) -> None:
+    target = Path(path)
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target, ignore_errors=True)
+    else:
+        target.unlink(missing_ok=True)
