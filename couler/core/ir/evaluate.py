@@ -23,6 +23,7 @@ from couler.core.ir.model import (
     Constant,
     FirstOf,
     ItemRef,
+    ListOf,
     LoopOutputRef,
     Not,
     OutputRef,
@@ -107,6 +108,9 @@ def resolve(value: Value, lookup: Lookup) -> Json:
         case Concat():
             parts = [resolve(part, lookup) for part in value.parts]
             return ABSENT if any(part is ABSENT for part in parts) else "".join(map(as_text, parts))
+        case ListOf():
+            items = tuple([resolve(item, lookup) for item in value.items])
+            return ABSENT if any(item is ABSENT for item in items) else items
         case RunRef():
             return lookup.run(value.field)
         case StoredFile():
@@ -203,6 +207,8 @@ def _is_absent(value: Value, lookup: Lookup) -> bool:
             return value.default is None and all(_is_absent(option, lookup) for option in value.options)
         case Concat():
             return any(_is_absent(part, lookup) for part in value.parts)
+        case ListOf():
+            return any(_is_absent(item, lookup) for item in value.items)
         case _:
             return False
 

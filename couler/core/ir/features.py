@@ -13,6 +13,7 @@ from couler.core.ir.model import (
     FirstOf,
     FunctionTask,
     GroupTask,
+    ListOf,
     OutputRef,
     Resources,
     Retry,
@@ -65,6 +66,7 @@ FEATURES: Mapping[str, str] = {
     "workflow_outputs": "outputs of the workflow",
     "value_path": "parts of a JSON value",
     "concat": "texts made of several values",
+    "list_of": "lists made of several values",
     "run_facts": "facts about the run, such as its id",
     "output_default": "defaults for outputs that a task did not write",
     "files": "files from step to step",
@@ -267,6 +269,9 @@ def _of_values(values: Iterable[Value]) -> Iterator[str]:
             case Concat():
                 yield "concat"
                 yield from _of_values(value.parts)
+            case ListOf():
+                yield "list_of"
+                yield from _of_values(value.items)
             case RunRef():
                 yield "run_facts"
             case RoundRef():

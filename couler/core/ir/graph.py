@@ -21,6 +21,7 @@ from couler.core.ir.model import (
     FunctionTask,
     GroupTask,
     JobTask,
+    ListOf,
     Not,
     Output,
     OutputRef,
@@ -43,7 +44,7 @@ _NO_REFERENCE = (Constant, StoredFile)
 def references(step: Step) -> tuple[Value, ...]:
     """Every reference of the step, in order: inputs, command and arguments, env, foreach, when, the loop's condition.
 
-    `FirstOf` and `Concat` are opened; constants and stored files are left out, because they refer to no other part.
+    `FirstOf`, `Concat` and `ListOf` are opened; constants and stored files are left out, because they refer to no other part.
 
     >>> from couler.core.ir.model import Input
     >>> [ref.step for ref in references(_step("b", inputs=(Input(name="x", value=OutputRef(step="a")),)))]
@@ -90,6 +91,9 @@ def _collect(node: Node, found: list[Value]) -> None:
     elif kind is Concat or kind is AllOf or kind is AnyOf:
         for part in node.parts:  # type: ignore[union-attr]
             _collect(part, found)
+    elif kind is ListOf:
+        for item in node.items:  # type: ignore[union-attr]
+            _collect(item, found)
     elif kind is Not:
         _collect(node.part, found)  # type: ignore[union-attr]
     elif kind is Truth:
@@ -122,7 +126,12 @@ def _collect_statuses(condition: Condition, found: list[StatusIs]) -> None:
 
 def upstream(step: Step) -> tuple[str, ...]:
     """Names of the steps that must end before this one, each once, in the order in which the step mentions them."""
-    names = [ref.step for ref in references(step) if type(ref) is OutputRef]
+    return upstream_by(references(step), step)
+
+
+def upstream_by(refs: Iterable[Value], step: Step) -> tuple[str, ...]:
+    """As `upstream`, for a step whose references are known already."""
+    names = [ref.step for ref in refs if type(ref) is OutputRef]
     names.extend(step.after)
     if step.after_condition is not None:
         names.extend(test.step for test in statuses(step.after_condition))

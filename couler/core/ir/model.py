@@ -141,7 +141,17 @@ class StoredFile(Model):
 
 
 Value: TypeAlias = Annotated[
-    Constant | ParameterRef | OutputRef | ItemRef | LoopOutputRef | RoundRef | FirstOf | Concat | ListOf | RunRef | StoredFile,
+    Constant
+    | ParameterRef
+    | OutputRef
+    | ItemRef
+    | LoopOutputRef
+    | RoundRef
+    | FirstOf
+    | Concat
+    | ListOf
+    | RunRef
+    | StoredFile,
     Field(discriminator="kind"),
 ]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from couler.core.errors import Problem
-from couler.core.ir.graph import outputs_of
-from couler.core.ir.model import GroupTask, Output, Parameter, Scope, Step, Workflow
+from couler.core.ir.graph import outputs_of, references
+from couler.core.ir.model import GroupTask, Output, Parameter, Scope, Step, Value, Workflow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,12 +42,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Located:
-    """A step with its path and the scope whose names it sees."""
+    """A step with its path, the scope whose names it sees, and all its references."""
 
     path: str
     step: Step
     place: Place
     is_handler: bool = False
+    references: tuple[Value, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "references", references(self.step))
 
     def problem(self, rule: str, message: str, hint: str = "") -> Problem:
         """A problem of this step."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 
 from couler.core.errors import Problem
 from couler.core.ir.model import FunctionTask, GroupTask, JobTask
@@ -28,9 +29,12 @@ def usable_names(context: Context) -> Iterator[Problem]:
     for at in context.steps:
         if trouble := _trouble(at.step.name):
             yield at.problem("name", trouble)
-        for what, name in _names_of_step(at):
-            if trouble := _trouble(name):
-                yield at.problem("name", f"{what}: {trouble}")
+        if not _all_identifiers(at):
+            for what, name in _names_of_step(at):
+                if trouble := _trouble(name):
+                    yield at.problem("name", f"{what}: {trouble}")
+                elif what == "an input" and type(at.step.task) is FunctionTask and not name.isidentifier():
+                    yield at.problem("name", f"the input {name!r} cannot be an argument of a function")
 
 
 def _trouble(name: str) -> str:
@@ -53,6 +57,17 @@ def _trouble(name: str) -> str:
 def _names_of_scope(place: Place) -> Iterator[tuple[str, str]]:
     yield from (("a parameter", parameter.name) for parameter in place.scope.parameters)
     yield from (("an output", output.name) for output in place.scope.outputs)
+
+
+def _all_identifiers(at: Located) -> bool:
+    """Whether a step holds plain short names only: the quick answer for nearly every step."""
+    for item in at.step.inputs:
+        if not item.name.isidentifier() or len(item.name) > LONGEST:
+            return False
+    for output in at.step.outputs:
+        if not output.name.isidentifier() or len(output.name) > LONGEST:
+            return False
+    return at.step.foreach is None and type(at.step.task) is not JobTask
 
 
 def _names_of_step(at: Located) -> Iterator[tuple[str, str]]:
@@ -91,10 +106,10 @@ def duplicate_parts(context: Context) -> Iterator[Problem]:
                 yield scope_problem(place, f"duplicate-{what}", f"the {what} '{name}' is declared twice")
     for at in context.steps:
         step = at.step
-        if len(step.inputs) > 1:
+        if len({item.name for item in step.inputs}) < len(step.inputs):
             for name in _repeated([item.name for item in step.inputs]):
                 yield at.problem("duplicate-input", f"the input '{name}' is given twice")
-        if step.outputs:
+        if len(step.outputs) > 1 or (step.outputs and isinstance(step.task, JobTask | GroupTask)):
             for name in _repeated(_declared_outputs(at)):
                 yield at.problem("duplicate-output", f"the output '{name}' is declared twice")
         if step.env or step.secrets:
@@ -121,15 +136,11 @@ def _duplicate_variables(at: Located) -> Iterator[Problem]:
         )
 
 
-def _repeated(names: Iterable[str]) -> list[str]:
+def _repeated(names: list[str]) -> list[str]:
     """Names that stand more than once, each once."""
-    seen: set[str] = set()
-    twice: dict[str, None] = {}
-    for name in names:
-        if name in seen:
-            twice[name] = None
-        seen.add(name)
-    return list(twice)
+    if len(names) < 2 or len(set(names)) == len(names):
+        return []
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def variable_names(context: Context) -> Iterator[Problem]:
@@ -146,12 +157,3 @@ def variable_names(context: Context) -> Iterator[Problem]:
 
 
 _ENV_RULE = "is not made of letters, digits and `_`, or begins with a digit"
-
-
-def function_inputs(context: Context) -> Iterator[Problem]:
-    """A function's inputs can be keyword arguments."""
-    for at in context.steps:
-        if type(at.step.task) is FunctionTask:
-            for item in at.step.inputs:
-                if not item.name.isidentifier() and not _trouble(item.name):
-                    yield at.problem("name", f"the input {item.name!r} cannot be an argument of a function")

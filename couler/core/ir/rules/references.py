@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from couler.core.errors import Problem, near
-from couler.core.ir.graph import cycles, references_in, statuses, upstream
+from couler.core.ir.graph import cycles, references_in, statuses, upstream_by
 from couler.core.ir.model import (
     Condition,
     ContainerTask,
@@ -21,38 +21,55 @@ from couler.core.ir.model import (
 from couler.core.ir.rules.context import Context, Located, Place, scope_problem
 
 
-def values_of(at: Located) -> Iterator[tuple[str, Value]]:
-    """Every value of a step that is worked out for each item and round, with where it stands."""
+def values_of(at: Located) -> Iterator[tuple[str, str | int, Value]]:
+    """Every value of a step that is worked out for each item and round, with the kind and name of its place."""
     step = at.step
     for item in step.inputs:
-        yield f"input '{item.name}'", item.value
+        yield "input", item.name, item.value
     task = step.task
     if type(task) is ContainerTask:
-        for index, part in enumerate(task.command):
-            yield f"part {index + 1} of the command", part
+        for index, part in enumerate(task.command, start=1):
+            yield "part of the command", index, part
     if type(task) is ContainerTask or type(task) is ScriptTask:
-        for index, part in enumerate(task.args):
-            yield f"argument {index + 1}", part
+        for index, part in enumerate(task.args, start=1):
+            yield "argument", index, part
     for variable in step.env:
-        yield f"environment variable '{variable.name}'", variable.value
+        yield "environment variable", variable.name, variable.value
 
 
 def known_references(context: Context) -> Iterator[Problem]:
     """Every reference of a step leads to something that it may see."""
     seeker = _Seeker(context)
     for at in context.steps:
-        step = at.step
-        for where, value in values_of(at):
-            yield from seeker.check(at, where, value, item=True, round=True)
-        if step.foreach is not None:
-            for name, value in step.foreach.lists.items():
-                yield from seeker.check(at, f"list '{name}' of foreach", value)
-        if step.when is not None:
-            yield from seeker.check(at, "when", step.when)
-        if step.loop is not None:
-            yield from seeker.check(at, "the condition of the loop", step.loop.condition, round=True, loop=True)
-        if step.after_condition is not None:
-            yield from seeker.check(at, "after_condition", step.after_condition)
+        if not _all_plain(at):
+            yield from _check_references(seeker, at)
+
+
+def _all_plain(at: Located) -> bool:
+    """Whether every reference is to a known output or parameter: the quick answer for nearly every step."""
+    place = at.place
+    for ref in at.references:
+        if type(ref) is OutputRef:
+            if ref.output not in place.outputs(ref.step):
+                return False
+        elif type(ref) is not ParameterRef or ref.name not in place.parameters:
+            return False
+    return at.step.after_condition is None
+
+
+def _check_references(seeker: _Seeker, at: Located) -> Iterator[Problem]:
+    step = at.step
+    for kind, name, value in values_of(at):
+        yield from seeker.check(at, f"{kind} {name!r}", value, item=True, round=True)
+    if step.foreach is not None:
+        for name, value in step.foreach.lists.items():
+            yield from seeker.check(at, f"list '{name}' of foreach", value)
+    if step.when is not None:
+        yield from seeker.check(at, "when", step.when)
+    if step.loop is not None:
+        yield from seeker.check(at, "the condition of the loop", step.loop.condition, round=True, loop=True)
+    if step.after_condition is not None:
+        yield from seeker.check(at, "after_condition", step.after_condition)
 
 
 class _Seeker:
@@ -252,18 +269,32 @@ def _check_after(seeker: _Seeker, at: Located) -> Iterator[Problem]:
 
 def no_cycles(context: Context) -> Iterator[Problem]:
     """No step waits for itself, directly or through others."""
-    for place in context.places:
-        needs = {name: upstream(step) for name, step in place.steps.items()}
-        for names in cycles(needs):
-            first = place.steps[names[0]]
-            path = f"{place.path}/{first.name}" if place.path else first.name
-            message = (
-                f"the step waits for itself: {names[0]} -> {names[0]}"
-                if len(names) == 1
-                else f"steps wait for each other: {' -> '.join([*names, names[0]])}"
-            )
-            hint = "to repeat a step, use a loop; otherwise remove one of these references"
-            yield Problem("cycle", message, path, first.location, hint)
+    needs: dict[Place, dict[str, tuple[str, ...]]] = {}
+    doubtful: dict[Place, None] = {}
+    for at in context.steps:
+        if at.is_handler:
+            continue
+        names = upstream_by(at.references, at.step)
+        above = needs.setdefault(at.place, {})
+        for name in names:
+            if name not in above:  # only a step that needs a later one, or itself, can close a cycle
+                doubtful[at.place] = None
+        above.setdefault(at.step.name, names)
+    for place in doubtful:
+        for found in cycles(needs[place]):
+            yield _cycle_problem(place, found)
+
+
+def _cycle_problem(place: Place, names: tuple[str, ...]) -> Problem:
+    first = place.steps[names[0]]
+    what = "the step waits for itself" if len(names) == 1 else "steps wait for each other"
+    return Problem(
+        "cycle",
+        f"{what}: {' -> '.join([*names, names[0]])}",
+        f"{place.path}/{first.name}" if place.path else first.name,
+        first.location,
+        "to repeat a step, use a loop; otherwise remove one of these references",
+    )
 
 
 def reachable_failures(context: Context) -> Iterator[Problem]:

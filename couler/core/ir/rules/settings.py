@@ -6,10 +6,21 @@ import re
 from collections.abc import Iterable, Iterator
 
 from couler.core.errors import Problem
-from couler.core.ir.model import Constant, EnvVar, GroupTask, JobTask, Resources, Retry, SuspendTask, Value
+from couler.core.ir.json import Json
+from couler.core.ir.model import (
+    Constant,
+    ContainerTask,
+    EnvVar,
+    GroupTask,
+    JobTask,
+    Resources,
+    Retry,
+    ScriptTask,
+    SuspendTask,
+    Value,
+)
 from couler.core.ir.quantities import amount
 from couler.core.ir.rules.context import Context, Located
-from couler.core.ir.rules.references import values_of
 
 Finding = tuple[str, str, str]
 """Rule, message and hint."""
@@ -197,17 +208,27 @@ def _check_volumes(at: Located) -> Iterator[Problem]:
 def encodable(context: Context) -> Iterator[Problem]:
     """Constants are texts that can be written in some encoding."""
     for at in context.steps:
-        for where, value in values_of(at):
-            if type(value) is Constant and not _encodes(value):
-                yield at.problem(
-                    "encoding",
-                    f"{where} contains half of a surrogate pair, which no encoding can carry",
-                    "read bytes with errors='replace', or write the character as a whole",
-                )
+        for item in at.step.inputs:
+            if type(item.value) is Constant and not _encodes(item.value.value):
+                yield _unencodable(at, f"input '{item.name}'")
+        for variable in at.step.env:
+            if type(variable.value) is Constant and not _encodes(variable.value.value):
+                yield _unencodable(at, f"environment variable '{variable.name}'")
+        if isinstance(at.step.task, ContainerTask | ScriptTask):
+            for index, part in enumerate(at.step.task.args, start=1):
+                if type(part) is Constant and not _encodes(part.value):
+                    yield _unencodable(at, f"argument {index}")
 
 
-def _encodes(value: Value) -> bool:
-    text = value.value if isinstance(value, Constant) else None
+def _unencodable(at: Located, where: str) -> Problem:
+    return at.problem(
+        "encoding",
+        f"{where} contains half of a surrogate pair, which no encoding can carry",
+        "read bytes with errors='replace', or write the character as a whole",
+    )
+
+
+def _encodes(text: Json) -> bool:
     if text is None or isinstance(text, (int, float)) or (isinstance(text, str) and text.isascii()):
         return True
     try:

@@ -27,16 +27,25 @@ def functions(context: Context) -> Iterator[Problem]:
     """The source of a function is Python, defines the entry, and takes the inputs."""
     for at in context.steps:
         task = at.step.task
-        if type(task) is not FunctionTask:
-            continue
-        source = _read_source(task.source)
-        if source.trouble:
-            yield at.problem("function-source", f"the source of the function is not Python: {source.trouble}")
-        elif task.entry not in source.functions:
-            hint = near(task.entry, source.functions, "functions") or "the source defines no function"
-            yield at.problem("function-entry", f"the source does not define the function '{task.entry}'", hint)
-        else:
-            yield from _check_arguments(at, source.functions[task.entry])
+        if type(task) is FunctionTask:
+            inputs = tuple([item.name for item in at.step.inputs])
+            outputs = tuple([output.name for output in at.step.outputs])
+            for finding in _function_findings(task.source, task.entry, inputs, outputs):
+                yield at.problem(*finding)
+
+
+@lru_cache(maxsize=16384)
+def _function_findings(
+    source: str, entry: str, inputs: tuple[str, ...], outputs: tuple[str, ...]
+) -> tuple[tuple[str, str, str], ...]:
+    """Rule, message and hint of everything that is wrong with a function; many steps share one."""
+    module = _read_source(source)
+    if module.trouble:
+        return (("function-source", f"the source of the function is not Python: {module.trouble}", ""),)
+    if entry not in module.functions:
+        hint = near(entry, module.functions, "functions") or "the source defines no function"
+        return (("function-entry", f"the source does not define the function '{entry}'", hint),)
+    return tuple(_argument_findings(entry, module.functions[entry], inputs, outputs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,29 +99,24 @@ def _signature(arguments: ast.arguments) -> _Signature:
     return _Signature(names, tuple(required), arguments.kwarg is not None)
 
 
-def _check_arguments(at: Located, signature: _Signature) -> Iterator[Problem]:
-    task = at.step.task
-    assert isinstance(task, FunctionTask)
-    given = [item.name for item in at.step.inputs]
-    given_paths = [output.name for output in at.step.outputs]
+def _argument_findings(
+    entry: str, signature: _Signature, inputs: tuple[str, ...], outputs: tuple[str, ...]
+) -> Iterator[tuple[str, str, str]]:
     if not signature.takes_any:
-        for name in given:
+        for name in inputs:
             if name not in signature.arguments:
                 hint = near(name, signature.arguments, "arguments") or "the function has no arguments"
-                yield at.problem("unknown-input", f"the function '{task.entry}' has no argument '{name}'", hint)
+                yield "unknown-input", f"the function '{entry}' has no argument '{name}'", hint
     for name in signature.required:
-        if name not in given and name not in given_paths:
-            yield at.problem(
-                "missing-input",
-                f"the function '{task.entry}' needs the argument '{name}', which is not given",
-                f"give it as an input, or give '{name}' a default",
-            )
+        if name not in inputs and name not in outputs:
+            hint = f"give it as an input, or give '{name}' a default"
+            yield "missing-input", f"the function '{entry}' needs the argument '{name}', which is not given", hint
 
 
 def output_paths(context: Context) -> Iterator[Problem]:
     """Every declared output says where it is written, unless it is implied, and no two share a place."""
     for at in context.steps:
-        if not at.step.outputs:
+        if not at.step.outputs or (type(at.step.task) is FunctionTask and len(at.step.outputs) == 1):
             continue
         match at.step.task:
             case ScriptTask() | ContainerTask():
@@ -169,17 +173,25 @@ def _is_file(text: str) -> bool:
 
 
 def safe_paths(context: Context) -> Iterator[Problem]:
-    """No relative path leads out of the step's folder."""
+    """No relative path leads out of the step's folder, and only files and folders appear at a path."""
     for at in context.steps:
-        step = at.step
-        paths = [(f"input '{item.name}'", item.path) for item in step.inputs if item.path]
-        paths += [(f"output '{output.name}'", output.path) for output in step.outputs if output.path]
-        for what, path in paths:
-            if "\0" in path:
-                yield at.problem("path", f"{what}: the path {path!r} contains a NUL character")
-            elif _escapes(path):
-                hint = "use a path inside the folder, or an absolute path"
-                yield at.problem("path", f"{what}: the path {path!r} leads out of the step's folder", hint)
+        for item in at.step.inputs:
+            if item.path:
+                yield from _check_path(at, f"input '{item.name}'", item.path)
+                if item.type != "any" and not _is_file(item.type):
+                    message = f"input '{item.name}' is {item.type}, but only files and folders appear at a path"
+                    yield at.problem("path", message, "declare it as a file, or remove the path")
+        for output in at.step.outputs:
+            if output.path:
+                yield from _check_path(at, f"output '{output.name}'", output.path)
+
+
+def _check_path(at: Located, what: str, path: str) -> Iterator[Problem]:
+    if "\0" in path:
+        yield at.problem("path", f"{what}: the path {path!r} contains a NUL character")
+    elif _escapes(path):
+        hint = "use a path inside the folder, or an absolute path"
+        yield at.problem("path", f"{what}: the path {path!r} leads out of the step's folder", hint)
 
 
 def _escapes(path: str) -> bool:
@@ -191,18 +203,6 @@ def _escapes(path: str) -> bool:
         if depth < 0:
             return True
     return False
-
-
-def input_paths(context: Context) -> Iterator[Problem]:
-    """Only files and folders appear at a path."""
-    for at in context.steps:
-        for item in at.step.inputs:
-            if item.path and item.type != "any" and not _is_file(item.type):
-                yield at.problem(
-                    "path",
-                    f"input '{item.name}' is {item.type} and has a path, but only files and folders appear at a path",
-                    "declare it as a file, or remove the path",
-                )
 
 
 def runnable(context: Context) -> Iterator[Problem]:

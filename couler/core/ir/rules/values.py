@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from couler.core.errors import Problem, near
 from couler.core.ir.evaluate import path_text
-from couler.core.ir.graph import outputs_of_one, references_in
+from couler.core.ir.graph import outputs_of_one
 from couler.core.ir.model import (
     Concat,
     Constant,
@@ -15,8 +15,11 @@ from couler.core.ir.model import (
     GroupTask,
     Input,
     ItemRef,
+    JobOutput,
     JobTask,
+    ListOf,
     LoopOutputRef,
+    Output,
     OutputRef,
     ParameterRef,
     Path,
@@ -27,8 +30,7 @@ from couler.core.ir.model import (
     Value,
 )
 from couler.core.ir.rules.context import Context, Located, Place, scope_problem
-from couler.core.ir.rules.references import values_of
-from couler.core.ir.types import accepts, described, infer, mismatch, parse, union_of
+from couler.core.ir.types import accepts, described, infer, list_of, mismatch, parse, union_of
 
 FILE_OR_FOLDER = "file | folder"
 
@@ -48,21 +50,15 @@ def known_types(context: Context) -> Iterator[Problem]:
             if trouble := _type_trouble(output.type):
                 yield scope_problem(place, "type-text", f"output '{output.name}': {trouble}")
     for at in context.steps:
-        for what, name, text in _declared_types(at):
-            if trouble := _type_trouble(text):
-                yield at.problem("type-text", f"{what} '{name}': {trouble}")
-
-
-def _declared_types(at: Located) -> Iterator[tuple[str, str, str]]:
-    for item in at.step.inputs:
-        if item.type != "any":
-            yield "input", item.name, item.type
-    for output in at.step.outputs:
-        if output.type != "any":
-            yield "output", output.name, output.type
-    if type(at.step.task) is JobTask:
-        for read in at.step.task.outputs:
-            yield "output", read.name, read.type
+        for item in at.step.inputs:
+            if trouble := _type_trouble(item.type):
+                yield at.problem("type-text", f"input '{item.name}': {trouble}")
+        produced: tuple[Output | JobOutput, ...] = at.step.outputs
+        if type(at.step.task) is JobTask:
+            produced += at.step.task.outputs
+        for made in produced:
+            if trouble := _type_trouble(made.type):
+                yield at.problem("type-text", f"output '{made.name}': {trouble}")
 
 
 @lru_cache(maxsize=4096)
@@ -116,6 +112,9 @@ def type_of(value: Value, place: Place, step: Step | None = None) -> str:
             return union_of(*types) if types else "any"
         case Concat():
             return "str"
+        case ListOf():
+            items = [type_of(item, place, step) or "any" for item in value.items]
+            return list_of(union_of(*items)) if items else "list"
         case RunRef():
             return "list[str]" if value.field == "failed_steps" else "str"
         case _:
@@ -142,27 +141,31 @@ def _inside(text: str, path: Path) -> str:
 def paths_into_values(context: Context) -> Iterator[Problem]:
     """A path into a value leads into an object or a list."""
     for at in context.steps:
-        for where, value in values_of(at):
-            for ref in references_in(value):
-                path: Path = getattr(ref, "path", ())
-                if path and not type_of(ref, at.place, at.step):
-                    whole = type_of(ref.model_copy(update={"path": ()}), at.place, at.step)
-                    message = f"{where} takes {path_text(path)} of a value of type {whole}, which cannot have it"
-                    yield at.problem("value-path", message)
+        for ref in at.references:
+            path: Path = getattr(ref, "path", ())
+            if path and not type_of(ref, at.place, at.step):
+                whole = ref.model_copy(update={"path": ()})
+                given = type_of(whole, at.place, at.step)
+                yield at.problem("value-path", f"{_source(whole)} is {given}, so it has no {path_text(path)}")
 
 
 def input_types(context: Context) -> Iterator[Problem]:
     """The value of each input fits the type that the input declares."""
     for at in context.steps:
         for item in at.step.inputs:
-            if item.type == "any" or _type_trouble(item.type):
+            wanted = item.type
+            if wanted == "any" or _type_trouble(wanted):
                 continue
-            if trouble := misfit(item.type, item.value, at.place, at.step):
+            if trouble := misfit(wanted, item.value, at.place, at.step):
                 yield at.problem("type-mismatch", f"input '{item.name}': {trouble}")
 
 
 def misfit(wanted: str, value: Value, place: Place, step: Step | None = None) -> str:
     """Why a value does not fit a type, or the empty string."""
+    if type(value) is OutputRef and not value.path and value.default is None:  # by far the most frequent
+        output = place.outputs(value.step).get(value.output)
+        if output is None or output.type == wanted:
+            return ""
     match value:
         case Constant():
             return mismatch(wanted, value.value)
@@ -187,8 +190,12 @@ def _source(value: Value) -> str:
             return f"the run's {value.field}"
         case RoundRef():
             return "the number of the round"
+        case Concat():
+            return "a text made of parts"
+        case ListOf():
+            return "a list of values"
         case _:
-            return "a text made of parts" if type(value) is Concat else "the first of several outputs"
+            return "the first of several outputs"
 
 
 def group_inputs(context: Context) -> Iterator[Problem]:
