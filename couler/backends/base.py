@@ -126,6 +126,10 @@ class Engine(Protocol):
         """Fail a suspended step."""
         ...
 
+    def is_driven(self, run_id: str) -> bool:
+        """Whether something drives the run now, so that requests will be heard."""
+        ...
+
     def logs(self, run_id: str, step: str | None = None, follow: bool = False) -> Iterator[tuple[str, str]]:
         """Pairs of step path and line."""
         ...

@@ -168,6 +168,10 @@ class WorkflowFunction(Generic[P, R]):
 
     def _bound(self, given: dict[str, Any]) -> Any:
         """What a call outside of any workflow returns."""
+        return self.build_with(given)
+
+    def build_with(self, given: Mapping[str, Any]) -> ir.Workflow:
+        """The workflow, with values as defaults of its parameters."""
         workflow = self.build()
         parameters = tuple(
             item.model_copy(update={"default": ir.Constant(value=given[item.name])}) if item.name in given else item

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from couler.core.ir.model import ExitHandler, FunctionTask, GroupTask, ScriptTask, Step, StepDefaults, Workflow
+from couler.core.ir.model import FunctionTask, GroupTask, ScriptTask, Step, StepDefaults, SuspendTask, Workflow
+from couler.core.passes.each_step import each_step
 
 _EMPTY = StepDefaults()
+_OF_STEP = ("retry", "timeout", "cache", "resources", "service_account")
+_OF_TASK = ("image", "packages")
 
 
 def apply_defaults(workflow: Workflow) -> Workflow:
@@ -21,39 +25,23 @@ def apply_defaults(workflow: Workflow) -> Workflow:
     >>> apply_defaults(workflow).steps[0].retry.limit
     2
     """
-    if workflow.defaults == _EMPTY:
+    defaults = workflow.defaults
+    if defaults == _EMPTY:
         return workflow
-    return workflow.model_copy(
-        update={
-            "steps": _steps(workflow.steps, workflow.defaults),
-            "exit_handlers": tuple(
-                ExitHandler(step=_step(handler.step, workflow.defaults), on=handler.on)
-                for handler in workflow.exit_handlers
-            ),
-            "defaults": _EMPTY,
-        }
-    )
+    return each_step(workflow, lambda step: _changes(step, defaults)).model_copy(update={"defaults": _EMPTY})
 
 
-def _steps(steps: tuple[Step, ...], defaults: StepDefaults) -> tuple[Step, ...]:
-    return tuple(_step(step, defaults) for step in steps)
-
-
-def _step(step: Step, defaults: StepDefaults) -> Step:
-    task = step.task
-    if isinstance(task, GroupTask):
-        return step.model_copy(update={"task": task.model_copy(update={"steps": _steps(task.steps, defaults)})})
-    if task.kind == "suspend":
-        return step
-    changes: dict[str, Any] = {}
-    for name in ("retry", "timeout", "cache", "resources", "service_account"):
-        if not getattr(step, name) and getattr(defaults, name):
-            changes[name] = getattr(defaults, name)
+def _changes(step: Step, defaults: StepDefaults) -> Mapping[str, Any]:
+    if isinstance(step.task, (GroupTask, SuspendTask)):
+        return {}
+    changes = {
+        name: getattr(defaults, name) for name in _OF_STEP if not getattr(step, name) and getattr(defaults, name)
+    }
     own = {variable.name for variable in step.env}
     if inherited := tuple(variable for variable in defaults.env if variable.name not in own):
         changes["env"] = (*inherited, *step.env)
-    if isinstance(task, (FunctionTask, ScriptTask)):
-        of_task = {name: getattr(defaults, name) for name in ("image", "packages") if not getattr(task, name)}
+    if isinstance(step.task, (FunctionTask, ScriptTask)):
+        of_task = {name: getattr(defaults, name) for name in _OF_TASK if not getattr(step.task, name)}
         if any(of_task.values()):
-            changes["task"] = task.model_copy(update=of_task)
-    return step.model_copy(update=changes) if changes else step
+            changes["task"] = step.task.model_copy(update=of_task)
+    return changes

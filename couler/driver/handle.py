@@ -1,0 +1,263 @@
+"""One handle for a run, whatever engine it is on."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from couler.artifacts import ArtifactStore, FileRecord, is_file
+from couler.backends.base import Engine
+from couler.core.errors import NotFoundError, RunFailedError, StateError, near
+from couler.core.ir.model import Workflow
+from couler.core.ir.text import from_text
+from couler.views.html import html_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from couler.config import Settings
+    from couler.runs import EventRecord, RunRecord, RunStore, StepRecord
+
+ENDED = ("succeeded", "failed", "cancelled")
+
+
+class Run:
+    """A run of a workflow: its state, its outputs, and what can be asked of it.
+
+    Everything is read afresh from the run store, so a handle made anywhere shows the same.
+
+    Attributes:
+        id: The run's id.
+    """
+
+    def __init__(self, run_id: str, store: RunStore, engine: Engine, settings: Settings) -> None:
+        self.id = run_id
+        self._store = store
+        self._engine = engine
+        self._settings = settings
+
+    # --- what it is
+
+    @property
+    def record(self) -> RunRecord:
+        """All that the store knows of the run itself."""
+        return self._store.run(self.id)
+
+    @functools.cached_property
+    def workflow(self) -> Workflow:
+        """The workflow as it was submitted."""
+        return from_text(self.record.document)
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine."""
+        return self.record.engine
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Values of the workflow's parameters."""
+        return dict(self.record.parameters)
+
+    @property
+    def status(self) -> str:
+        """``pending``, ``running``, ``suspended``, ``succeeded``, ``failed`` or ``cancelled``."""
+        return self.record.status
+
+    @property
+    def steps(self) -> dict[str, StepRecord]:
+        """Path of each step instance to its state, in order of start."""
+        return {step.path: step for step in self._store.steps(self.id)}
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """Outputs of the workflow by name; empty before the end. Files are records: see `file`."""
+        return dict(self.record.outputs or {})
+
+    @property
+    def result(self) -> Any:
+        """The workflow's output, when it has one called ``result``.
+
+        Raises:
+            NotFoundError: It has none, or not yet.
+        """
+        return self.output("result")
+
+    def output(self, name: str, step: str | None = None) -> Any:
+        """An output of the workflow, or of a step.
+
+        Args:
+            name: Name of the output.
+            step: Path of the step, such as ``train`` or ``train[2]``; None for the workflow.
+
+        Raises:
+            NotFoundError: There is no such step or output.
+        """
+        found = self.outputs if step is None else dict(self._step(step).outputs or {})
+        if name not in found:
+            owner = f"step '{step}'" if step else f"run {self.id} ({self.status})"
+            raise NotFoundError(f"{owner} has no output '{name}'", near(name, found, "outputs"))
+        return found[name]
+
+    def file(self, name: str, destination: Path | str, step: str | None = None) -> Path:
+        """Copy a file or folder that is an output to ``destination``, and return its path.
+
+        Raises:
+            NotFoundError: There is no such output, or it is a value.
+            ArtifactError: It cannot be read from the artifact store.
+        """
+        from pathlib import Path
+
+        record = self.output(name, step)
+        if not is_file(record):
+            raise NotFoundError(f"output '{name}' is a value and no file", "read it with .output(name)")
+        target = Path(destination)
+        self._artifacts.get(FileRecord.from_json(record), target)
+        return target
+
+    @functools.cached_property
+    def _artifacts(self) -> ArtifactStore:
+        return ArtifactStore(self._settings.artifacts or str(self._settings.root / "artifacts"))
+
+    def _step(self, path: str) -> StepRecord:
+        steps = self.steps
+        if path not in steps:
+            raise NotFoundError(f"run {self.id} has no step '{path}'", near(path, steps, "steps"))
+        return steps[path]
+
+    def logs(self, step: str | None = None, follow: bool = False) -> Iterator[tuple[str, str]]:
+        """Lines that steps have written, each with the path of its step.
+
+        Args:
+            step: One step only.
+            follow: Go on until the run has ended.
+        """
+        return self._engine.logs(self.id, step, follow)
+
+    def events(self, after: int = 0) -> list[EventRecord]:
+        """What has happened, in order; ``after`` is the sequence number of the last known event."""
+        return self._store.events(self.id, after)
+
+    # --- what can be asked of it
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Wait until the run has ended.
+
+        Args:
+            timeout: Seconds; None waits for ever.
+
+        Raises:
+            StateError: It has not ended in time.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause = 0.02
+        while self.status not in ENDED:
+            if deadline is not None and time.monotonic() >= deadline:
+                raise StateError(f"run {self.id} has not ended after {timeout:g} s", f"couler wait {self.id}")
+            time.sleep(pause)  # the run may be driven by another process or machine, which cannot notify this one
+            pause = min(pause * 1.5, 0.5)
+        return self
+
+    def raise_for_status(self) -> Run:
+        """Return the run if it succeeded.
+
+        Raises:
+            RunFailedError: It failed or was cancelled; the message says which steps and why.
+        """
+        record = self.record
+        if record.status in ("failed", "cancelled"):
+            raise RunFailedError(f"run {self.id} {record.status}: {record.message}", f"couler logs {self.id}")
+        return self
+
+    def stop(self) -> None:
+        """Ask the run to stop: running steps are cancelled, and exit handlers run.
+
+        Raises:
+            StateError: It has ended already.
+        """
+        if self.status in ENDED:
+            raise StateError(f"run {self.id} has already {self.status}")
+        self._engine.stop(self.id)
+
+    def retry(self, *, wait: bool = True, observer: Callable[[EventRecord], None] | None = None) -> Run:
+        """Run what failed or was cancelled again; what succeeded is kept.
+
+        Raises:
+            StateError: The run has not ended, or succeeded.
+        """
+        if self.status not in ("failed", "cancelled"):
+            raise StateError(f"run {self.id} is {self.status}, and only failed or cancelled runs can be retried")
+        return self._go_on("retry", wait, observer)
+
+    def resume(
+        self,
+        *,
+        approve: str | None = None,
+        reject: str | None = None,
+        wait: bool = True,
+        observer: Callable[[EventRecord], None] | None = None,
+    ) -> Run:
+        """Go on with a run whose driver died, or decide about a step that waits for approval.
+
+        Args:
+            approve: Path of a suspended step that may go on.
+            reject: Path of a suspended step that must fail.
+            wait: Drive the run here to its end; otherwise it goes on by itself.
+            observer: Called with each event.
+        """
+        if self.status in ENDED:
+            raise StateError(
+                f"run {self.id} has already {self.status}", f"couler retry {self.id} runs what failed again"
+            )
+        if approve is not None:
+            self._engine.approve(self.id, approve)
+        if reject is not None:
+            self._engine.reject(self.id, reject)
+        if (approve or reject) and self._engine.is_driven(self.id):
+            return self.wait() if wait else self
+        return self._go_on("resume", wait, observer)
+
+    def _go_on(self, mode: str, wait: bool, observer: Callable[[EventRecord], None] | None) -> Run:
+        if wait:
+            self._engine.execute(self.id, mode, observer)
+        else:
+            self._engine.detach(self.id, mode)
+        return self
+
+    # --- how it is shown
+
+    def to_dict(self) -> dict[str, Any]:
+        """The run and its steps as plain values."""
+        record = self.record
+        return {
+            "id": record.id,
+            "workflow": record.workflow,
+            "engine": record.engine,
+            "status": record.status,
+            "created": record.created,
+            "started": record.started,
+            "ended": record.ended,
+            "parameters": dict(record.parameters),
+            "outputs": None if record.outputs is None else dict(record.outputs),
+            "message": record.message,
+            "labels": dict(record.labels),
+            "steps": [
+                {
+                    "path": step.path,
+                    "status": step.status,
+                    "started": step.started,
+                    "ended": step.ended,
+                    "attempts": step.attempts,
+                    "outputs": None if step.outputs is None else dict(step.outputs),
+                    "message": step.message,
+                }
+                for step in self._store.steps(self.id)
+            ],
+        }
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id} of '{self.record.workflow}': {self.status}>"
+
+    def _repr_html_(self) -> str:
+        return html_run(self.record, self._store.steps(self.id), self.workflow)
