@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, StatementError
 
 from couler.core.errors import ConfigError, CoulerError, MissingExtraError, StoreError
 
@@ -18,6 +18,9 @@ T = TypeVar("T")
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another process to finish its batch."""
+
+NOT_JSON = "holds a value that is not JSON"
+JSON_HINT = "keep only null, bool, int, finite float, str, list and dict"
 
 _DRIVERS = {
     "sqlite": "sqlite+pysqlite",
@@ -132,7 +135,7 @@ class Database:
     def _in_words(self, done: str) -> Iterator[None]:
         try:
             yield
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OverflowError) as error:  # sqlite3 raises the latter for integers over 64 bits
             raise store_error(error, self.shown, done) from error
 
 
@@ -169,6 +172,8 @@ def shown(url: URL) -> str:
 
 def store_error(error: Exception, where: str, done: str) -> StoreError:
     """The error of a database in words."""
+    if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
+        return StoreError(f"a change for the run store {where} {NOT_JSON}: {error.orig}", JSON_HINT)
     reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     lower = reason.lower()
     hint = next((hint for sign, hint in _CAUSES if sign in lower), "look at the reason above; nothing was changed")

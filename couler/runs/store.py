@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, delete, func, select, update
@@ -13,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from couler.core.errors import NotFoundError, StoreError, near
 from couler.runs import schema
 from couler.runs.base import RunStore
-from couler.runs.database import Database
+from couler.runs.database import JSON_HINT, NOT_JSON, Database
 from couler.runs.records import (
     REQUEST_KINDS,
     AttemptRecord,
@@ -87,14 +86,13 @@ class SqlRunStore(RunStore):
             raise TypeError(f"a run has no field '{unknown[0]}' to change; {near(unknown[0], _CHANGEABLE, 'fields')}")
         if not fields:
             return
-        with _json_only(f"run '{run_id}'"):
-            statement = update(schema.runs).where(schema.runs.c.id == run_id).values(**fields)
+        statement = update(schema.runs).where(schema.runs.c.id == run_id).values(**fields)
 
-            def work(connection: Connection) -> None:
-                if connection.execute(statement).rowcount == 0:
-                    raise self._no_such_run(connection, run_id)
+        def work(connection: Connection) -> None:
+            if connection.execute(statement).rowcount == 0:
+                raise self._no_such_run(connection, run_id)
 
-            self._database.write(work)
+        self._database.write(work)
 
     def run(self, run_id: str) -> RunRecord:
         """The run with this id; see `RunStore.run`."""
@@ -223,8 +221,7 @@ class SqlRunStore(RunStore):
                 raise self._no_such_run(connection, run_id) from None
             return RequestRecord(number, wish.run, wish.time, wish.kind, wish.path, wish.data)
 
-        with _json_only(f"a request to run '{run_id}'"):
-            return self._database.write(work)
+        return self._database.write(work)
 
     def take_requests(self, run_id: str) -> list[RequestRecord]:
         """Claim the requests to a run; see `RunStore.take_requests`."""
@@ -243,8 +240,10 @@ class SqlRunStore(RunStore):
             if run_id is not None and record.run != run_id:  # type: ignore[attr-defined]
                 other = record.run  # type: ignore[attr-defined]
                 raise StoreError(f"a batch for run '{run_id}' holds a record of run '{other}'", _ONE_RUN_HINT)
-        with _json_only(f"a record of {table.table.name}"):
+        try:
             return self._sql[table.table.name], [table.row(record) for record in records]
+        except (TypeError, ValueError, RecursionError) as error:
+            raise StoreError(f"a record for {table.table.name} {NOT_JSON}: {error}", JSON_HINT) from None
 
     def _of_run(self, table: RecordTable[R], run_id: str, order: Any, *conditions: Any) -> list[R]:
         statement = table.select().where(table.table.c.run == run_id, *conditions).order_by(order)
@@ -292,13 +291,4 @@ def _has_run(connection: Connection, run_id: str) -> bool:
     return connection.execute(select(schema.runs.c.sequence).where(schema.runs.c.id == run_id)).first() is not None
 
 
-@contextmanager
-def _json_only(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (TypeError, ValueError, RecursionError) as error:
-        raise StoreError(f"{what} holds a value that is not JSON: {error}", _JSON_HINT) from None
-
-
 _ONE_RUN_HINT = "record the changes of each run by themselves"
-_JSON_HINT = "keep only null, bool, int, finite float, str, list and dict"
