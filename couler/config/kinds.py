@@ -28,7 +28,7 @@ def name() -> Kind:
 
 def folder() -> Kind:
     """A path; ``~`` is the home folder."""
-    return "a folder", lambda value: Path(_text(value)).expanduser()
+    return "a folder", lambda value: (value if isinstance(value, Path) else Path(_text(value))).expanduser()
 
 
 def choice(*words: str) -> Kind:

@@ -1,0 +1,133 @@
+"""Commands on a workflow file or on a run: what is common to their parsing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from couler import driver
+from couler.cli.options import RUNNING, STORE, setting_options
+from couler.cli.parameters import as_option, from_file, from_pairs
+from couler.config import Settings, load_settings
+from couler.core.ir.model import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A workflow with the parameters and settings that the command line gave it."""
+
+    workflow: Workflow
+    parameters: Mapping[str, Any]
+    settings: Settings
+
+
+class WorkflowCommand(click.Command):
+    """``couler VERB FILE``: after the file, the workflow's own parameters are options. The function gets a `Job`."""
+
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.params = [
+            click.Argument(["file"], type=click.Path(path_type=Path)),
+            *self.params,
+            click.Option(["--workflow", "-w"], help="Name of the workflow, when the file has several."),
+            click.Option(["-p", "pairs"], multiple=True, metavar="NAME=VALUE", help="A parameter of the workflow."),
+            click.Option(
+                ["--params-file"], type=click.Path(path_type=Path), help="Parameters from JSON, YAML or TOML."
+            ),
+            *setting_options(*RUNNING),
+        ]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Find the file first, then parse everything with the options of its workflow."""
+        parser = self.make_parser(ctx)
+        parser.ignore_unknown_options = True
+        given = parser.parse_args(list(args))[0] if not ctx.resilient_parsing else {}
+        self._workflow: Workflow | None = None
+        own = list(self.params)
+        if isinstance(given.get("file"), str):
+            self._workflow = driver.load_workflow(given["file"], given.get("workflow"))
+            self.params = [*own, *self._parameter_options(self._workflow)]
+        try:
+            rest = super().parse_args(ctx, args)
+            ctx.params = self._finish(ctx.params) if self._workflow is not None else ctx.params
+        finally:
+            self.params = own
+        return rest
+
+    def _parameter_options(self, workflow: Workflow) -> list[click.Option]:
+        taken = {flag for param in self.params for flag in param.opts}
+        options = [as_option(one, f"parameter_{number}") for number, one in enumerate(workflow.parameters)]
+        return [option for option in options if not taken.intersection(option.opts)]
+
+    def _finish(self, values: dict[str, Any]) -> dict[str, Any]:
+        workflow = self._workflow
+        assert workflow is not None
+        declared = {one.name: one for one in workflow.parameters}
+        found = from_file(values.pop("params_file")) if values["params_file"] else values.pop("params_file") or {}
+        found |= from_pairs(values.pop("pairs"), declared)
+        for number, one in enumerate(workflow.parameters):
+            value = values.pop(f"parameter_{number}", None)
+            if value is not None:
+                found[one.name] = value
+        flags = {name: values.pop(f"setting_{name}") for name in RUNNING}
+        del values["file"], values["workflow"]
+        return {"job": Job(workflow, found, load_settings(flags)), **values}
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The workflow's parameters first, when the file was given."""
+        own = [param for param in self.params if (param.name or "").startswith("parameter_")]
+        if own and self._workflow is not None:
+            with formatter.section(f"Parameters of {self._workflow.name}"):
+                formatter.write_dl([record for param in own if (record := param.get_help_record(ctx))])
+        kept, self.params = self.params, [param for param in self.params if param not in own]
+        super().format_options(ctx, formatter)
+        self.params = kept
+
+
+class RunCommand(click.Command):
+    """``couler VERB [RUN]``: the function gets the `couler.driver.Run` and the settings."""
+
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.params = [
+            click.Argument(["ref"], metavar="[RUN]", default="@latest", shell_complete=_run_ids),
+            *self.params,
+            *setting_options(*STORE, "log_format"),
+        ]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Load settings and run, then call the verb."""
+        settings = settings_from(ctx.params)
+        ref = ctx.params.pop("ref")
+        ctx.params["run"] = driver.get_run(ref, **store_options(settings))
+        ctx.params["settings"] = settings
+        return super().invoke(ctx)
+
+
+def settings_from(params: dict[str, Any]) -> Settings:
+    """The settings, with the flags taken out of click's parameters."""
+    flags = {name.removeprefix("setting_"): params.pop(name) for name in list(params) if name.startswith("setting_")}
+    return load_settings(flags)
+
+
+def store_options(settings: Settings) -> dict[str, Any]:
+    """Where the runs are, for the driver."""
+    return {"root": settings.root, "store": settings.store}
+
+
+def run_options(settings: Settings) -> dict[str, Any]:
+    """How to run, for the driver; what nobody set is left to it."""
+    names = ("artifacts", "runtime", "workers", "cpu", "memory", "max_value", "namespace")
+    sources = settings.sources()
+    chosen = {name: getattr(settings, name) for name in names if sources[name].kind != "default"}
+    return store_options(settings) | chosen
+
+
+def _run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Ids of the latest runs, for the shell."""
+    runs = driver.list_runs(limit=30, **store_options(load_settings()))
+    return [run.id for run in runs if run.id.startswith(incomplete)]

@@ -1,0 +1,73 @@
+"""The tree of a run on a terminal, redrawn while it goes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.text import Text
+
+from couler.cli.output import can_draw
+from couler.cli.progress import Event, Observer, StepState
+from couler.core.ir.model import Workflow
+from couler.views.status import counts_text, look
+from couler.views.tree import Row, rows
+
+
+class LiveTree:
+    """What rich draws: as many lines as fit, those that run or failed before others."""
+
+    def __init__(self, workflow: Workflow, plain: bool = False) -> None:
+        self.workflow = workflow
+        self.plain = plain
+        self.steps: dict[str, StepState] = {}
+        self.lock = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        """Remember what an event says."""
+        if event.path:
+            with self.lock:
+                self.steps.setdefault(event.path, StepState(event.path)).learn(event)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The tree of this moment."""
+        with self.lock:
+            known = rows(self.workflow, dict(self.steps), now=time.time())
+            counts = counts_text(step.status for step in self.steps.values())
+        yield Text(f"{self.workflow.name}  {counts}", style="bold", no_wrap=True, overflow="ellipsis")
+        for row in fitting(known, max(3, options.size.height - 3)):
+            yield self._line(row)
+
+    def _line(self, row: Row) -> Text:
+        shown = look(row.status)
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append(row.guide, style="dim")
+        line.append(f"{shown.plain if self.plain else shown.glyph} ", style=shown.style)
+        line.append(row.label, style="" if row.status in ("running", "failed") else shown.style)
+        line.append(f"  {row.note}" if row.note else "", style="red" if row.status == "failed" else "dim")
+        return line
+
+
+def fitting(known: tuple[Row, ...], most: int) -> tuple[Row, ...]:
+    """At most ``most`` of the rows, in their order: failed and running ones, then the last that ended."""
+    if len(known) <= most:
+        return known
+    weight = {"failed": 0, "running": 1, "suspended": 1, "cancelled": 3, "pending": 4}
+    order = sorted(range(len(known)), key=lambda index: (weight.get(known[index].status, 2), -index))
+    kept = sorted(order[: most - 1])
+    hidden = len(known) - len(kept)
+    return (*(known[index] for index in kept), Row("", "", f"… {hidden:,} more", "", ""))
+
+
+@contextmanager
+def live_tree(workflow: Workflow, stream: TextIO) -> Iterator[Observer]:
+    """A tree that lives as long as the block and stays on the screen after it."""
+    console = Console(file=stream, highlight=False)
+    tree = LiveTree(workflow, plain=not can_draw(stream))
+    with Live(tree, console=console, refresh_per_second=8, redirect_stdout=False, redirect_stderr=False):
+        yield tree

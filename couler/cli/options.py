@@ -1,0 +1,49 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SETTINGS: dict[str, tuple[str, str, Any]] = {
+    "engine": ("-e", "Engine, such as local or argo.", str),
+    "root": ("", "Folder for what couler remembers.", click.Path(path_type=Path)),
+    "store": ("", "URL of the run store.", str),
+    "profile": ("", "Profile of the settings to use.", str),
+    "artifacts": ("", "URL for files between steps.", str),
+    "runtime": ("", "What runs containers here: process, docker or podman.", str),
+    "workers": ("", "Worker processes.", str),
+    "cpu": ("", "Cores that the run may use.", str),
+    "memory": ("", "Memory that the run may use, such as 8Gi.", str),
+    "namespace": ("-n", "Kubernetes namespace.", str),
+    "log_format": ("", "Progress as text or json.", str),
+}
+"""Setting to its short flag, help and click type; values are checked where all settings are."""
+
+STORE = ("root", "store", "profile")
+RUNNING = ("engine", *STORE, "artifacts", "runtime", "workers", "cpu", "memory", "namespace", "log_format")
+
+
+def setting_options(*names: str) -> list[click.Option]:
+    """One option for each setting."""
+    found = []
+    for name in names:
+        short, text, type = _SETTINGS[name]
+        flags = [f"--{name.replace('_', '-')}", f"setting_{name}", *([short] if short else [])]
+        found.append(click.Option(flags, type=type, default=None, help=text))
+    return found
+
+
+def output_option(*formats: str) -> Callable[[F], F]:
+    """``-o`` with the formats, the first one being the default."""
+    return click.option(
+        "-o", "--output", type=click.Choice(formats), default=formats[0], show_default=True, help="How to print."
+    )
+
+
+FORMATS = ("table", "json", "yaml", "name")

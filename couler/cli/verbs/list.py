@@ -1,0 +1,26 @@
+"""``couler list``."""
+
+from __future__ import annotations
+
+import click
+
+from couler import driver
+from couler.cli.job import settings_from, store_options
+from couler.cli.options import FORMATS, STORE, output_option, setting_options
+from couler.cli.output import emit_records
+from couler.cli.result import RUN_COLUMNS, run_row
+
+
+@click.command("list")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
+@click.option("--workflow", "-w", help="Only runs of this workflow.")
+@click.option("--status", "state", help="Only runs of this status.")
+@output_option(*FORMATS)
+def list_(limit: int, workflow: str | None, state: str | None, output: str, **flags: object) -> None:
+    """List runs, the newest first."""
+    options = store_options(settings_from(dict(flags)))
+    found = driver.list_runs(limit=limit, workflow=workflow, status=state, **options)
+    emit_records([run_row(run) for run in found], output, RUN_COLUMNS)
+
+
+list_.params += setting_options(*STORE)
