@@ -10,7 +10,7 @@ from couler.backends import registry
 from couler.config import load_settings
 from couler.driver.handle import Run
 from couler.driver.load import as_workflow, capture_while_loading
-from couler.driver.parameters import complete
+from couler.core.ir.parameters import complete
 from couler.driver.prepare import prepare
 from couler.runs import open_store
 

@@ -54,4 +54,8 @@ class LocalBackend:
         """The engine, with its run store and folders."""
         from couler.backends.local.engine import LocalEngine
 
-        return LocalEngine.from_options(options)
+        names = ("root", "runtime", "workers", "cpu", "memory", "store", "artifacts")
+        chosen = {name: options[name] for name in names if options.get(name) is not None}
+        if options.get("max_value") is not None:
+            chosen["max_value_bytes"] = options["max_value"]
+        return LocalEngine(**chosen)
