@@ -46,7 +46,8 @@ def wrap(runtime: str, work: Work, message: dict[str, Any], folder: RunFolder, r
     task = work.step.task
     step_folder = message["folder"]
     name = name_of(run_id, work.path)
-    mounts = [(step_folder, step_folder, "")]
+    stored = str(folder.root / "artifacts")
+    mounts = [(step_folder, step_folder, ""), (stored, stored, ":ro")]
     image, command, entrypoint = "", list(work.arguments), ""
     if isinstance(task, ContainerTask):
         image = task.image

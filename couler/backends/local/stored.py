@@ -20,7 +20,7 @@ def fetch(url: str, options: Mapping[str, Any], target: Path) -> None:
     if url.startswith("git+"):
         _clone(url, target)
         return
-    import fsspec
+    import fsspec  # type: ignore[import-untyped]
 
     protocol = url.split("://", 1)[0]
     try:

@@ -64,8 +64,12 @@ class Tasks:
         if template.has_paths:
             message["outputs"] = [_absolute(output, folder) for output in template.outputs]
             message["stale"] = template.host_paths
-        if template.takes_files or step.secrets:
-            self._fill_folder(work, template, message)
+        takes = template.takes_files
+        for name, value in work.inputs.items():
+            if type(value) is dict and name not in takes and is_file(value):
+                takes = {**takes, name: ""}
+        if takes or step.secrets:
+            self._fill_folder(work, takes, message)
         if step.working_dir:
             message["working_dir"] = str(Path(folder) / step.working_dir)
         self._add_task(work, message)
@@ -162,17 +166,17 @@ class Tasks:
 
     # --- files -------------------------------------------------------------------------------------------------------
 
-    def _fill_folder(self, work: Work, template: _Template, message: dict[str, Any]) -> None:
+    def _fill_folder(self, work: Work, takes: Mapping[str, str], message: dict[str, Any]) -> None:
         folder = Path(message["folder"])
         if folder.exists():
             shutil.rmtree(folder)
         folder.mkdir(parents=True)
         message["prepared"] = True
         inputs = dict(work.inputs)
-        for name, path in template.takes_files.items():
+        for name, path in takes.items():
             inputs[name] = self._appear(work, name, inputs[name], folder / (path or f"inputs/{name}"), bool(path))
         message["inputs"] = inputs
-        message["files"] = list(template.takes_files)
+        message["files"] = list(takes)
         env, files, values = secrets.given(work.step.secrets, self.folder.root)
         message["env"].update(env)
         if values:

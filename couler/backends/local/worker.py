@@ -4,7 +4,7 @@ It talks to the runner in JSON messages with a length of four bytes in front, ov
 pipe is its lifeline: when the runner dies, the pipe ends and the worker kills its whole process group.
 """
 # pathlib and contextlib are not imported: they would double the time to start
-# ruff: noqa: PTH100, PTH102, PTH103, PTH106, PTH108, PTH112, PTH114, PTH118, PTH120, PTH123, PTH211, SIM105
+# ruff: noqa: PTH100, PTH102, PTH103, PTH106, PTH108, PTH112, PTH114, PTH120, PTH123, SIM105
 
 from __future__ import annotations
 
@@ -142,13 +142,13 @@ class Worker:
 
     def _in_step(self, task: dict[str, Any]) -> dict[str, Any]:
         folder, log_path = task["folder"], task["log"]
-        _make_folder(folder)
+        if not task.get("prepared"):
+            _make_folder(folder)
         log_file = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         mask = _Mask(task["mask"], log_file) if task.get("mask") else None
         log = mask.entrance if mask else log_file
         answer: dict[str, Any] = {}
         try:
-            _materialise(task.get("links", ()), folder)
             self._enter(task, folder, log)
             try:
                 answer = _run_command(task, log, self.runner) if "argv" in task else self._call(task)
@@ -173,7 +173,10 @@ class Worker:
         return answer
 
     def _enter(self, task: dict[str, Any], folder: str, log: int) -> None:
-        os.chdir(task.get("working_dir") or folder)
+        working_dir = task.get("working_dir")
+        if working_dir:
+            os.makedirs(working_dir, exist_ok=True)
+        os.chdir(working_dir or folder)
         os.environ.update(task["env"])
         self.expected = {**self.baseline, **task["env"]}
         os.dup2(log, 1)
@@ -279,15 +282,6 @@ class _Mask:
         return value
 
 
-def _materialise(links: Any, folder: str) -> None:
-    for target, name in links:
-        path = os.path.join(folder, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        if os.path.lexists(path):
-            os.unlink(path)
-        os.symlink(target, path)
-
-
 def _left_something() -> bool:
     try:
         os.waitpid(-1, os.WNOHANG)
@@ -359,6 +353,8 @@ def _tee(source: int, log: int, limit: int) -> tuple[bytes, bool]:
 def _command_answer(
     task: dict[str, Any], code: int, text: bytes, too_large: bool, runner: ModuleType
 ) -> dict[str, Any]:
+    if "function_result" in task:
+        return _function_answer(task, code)
     if code:
         return {"error": _exit_error(code)}
     try:
@@ -368,6 +364,17 @@ def _command_answer(
     except runner.StepError as error:
         return {"error": runner.describe(error)}
     return {"outputs": values}
+
+
+def _function_answer(task: dict[str, Any], code: int) -> dict[str, Any]:
+    """What a function in a container wrote as its result."""
+    try:
+        with open(task["function_result"], encoding="utf-8") as file:
+            answer: dict[str, Any] = json.load(file)
+    except (OSError, ValueError):
+        return {"error": _exit_error(code or 1)}
+    os.unlink(task["function_result"])
+    return answer
 
 
 def _exit_error(code: int) -> dict[str, Any]:

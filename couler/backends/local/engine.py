@@ -1,0 +1,349 @@
+"""The local engine: runs a workflow on this machine, in the foreground or by itself."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import secrets as randomness
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from couler.artifacts import ArtifactStore
+from couler.backends.local import admission, containers, logs
+from couler.backends.local.admission import machine_share
+from couler.backends.local.journal import Journal, owner, previous_of
+from couler.backends.local.layout import RunFolder
+from couler.backends.local.lock import RunLock, holder
+from couler.backends.local.machine import Machine
+from couler.backends.local.pool import end_leftovers
+from couler.backends.local.scheduler import Limits, Scheduler
+from couler.backends.local.tasks import Tasks
+from couler.core.errors import ParameterError, StateError, near
+from couler.core.ir.graph import walk
+from couler.core.ir.model import Workflow
+from couler.core.ir.text import from_text, to_json
+from couler.core.ir.types import mismatch
+from couler.runs import EventRecord, RunRecord, RunStore, open_store
+
+Mode = Literal["new", "resume", "retry"]
+Observer = Callable[[EventRecord], None]
+ENDED = ("succeeded", "failed", "cancelled")
+MEBIBYTE = 1024 * 1024
+
+
+class LocalEngine:
+    """Runs workflows in processes of this machine.
+
+    Any number of runs may go on at once below one root; each is driven by one process at a time. Every method may be
+    called from another process than the driver's.
+
+    Args:
+        root: Folder for state, usually ``.couler``.
+        runtime: What runs images: ``process`` (the command itself, on this machine), ``docker`` or ``podman``.
+        workers: Worker processes at most; None means one per core.
+        cpu: Cores that steps may take; None means those of this machine.
+        memory: Bytes or a quantity that steps may take; None means the machine's, or the limit of its cgroup.
+        gpu: GPUs that steps may take; None means those found here.
+        max_value_bytes: The greatest value of an output, in bytes of JSON.
+        grace: Seconds between asking a process to end and ending it.
+        store: The run store; None opens the one of ``store_url`` or of the root.
+        store_url: URL of the run store.
+        artifacts: URL of the artifact store; None means a folder below the root.
+        observer: Told of every transition, as an event of kind ``step``, after it was stored.
+
+    Raises:
+        EngineError: The runtime's program is not installed.
+
+    Example:
+        >>> engine = LocalEngine(Path(".couler"))  # doctest: +SKIP
+        >>> run_id = engine.start(workflow, {"epochs": 3})  # doctest: +SKIP
+        >>> engine.execute(run_id)  # doctest: +SKIP
+        'succeeded'
+    """
+
+    name = "local"
+
+    def __init__(
+        self,
+        root: Path = Path(".couler"),
+        *,
+        runtime: str = "process",
+        workers: int | None = None,
+        cpu: float | None = None,
+        memory: int | str | None = None,
+        gpu: int | None = None,
+        max_value_bytes: int = 16 * MEBIBYTE,
+        grace: float = 5.0,
+        store: RunStore | None = None,
+        store_url: str | None = None,
+        artifacts: str | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self.root = Path(root)
+        self.options = {
+            "runtime": runtime, "workers": workers, "cpu": cpu, "memory": memory, "gpu": gpu,
+            "max_value_bytes": max_value_bytes, "grace": grace, "artifacts": artifacts,
+        }  # fmt: skip
+        self.store_url = store_url
+        self.observer = observer
+        self._store = store
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> LocalEngine:
+        """The engine for settings by name; unknown ones are ignored, as they may be meant for other parts."""
+        names = inspect.signature(cls).parameters
+        return cls(**{name: value for name, value in options.items() if name in names and value is not None})
+
+    @property
+    def store(self) -> RunStore:
+        """The run store, opened when first needed."""
+        if self._store is None:
+            self._store = open_store(self.store_url, self.root)
+        return self._store
+
+    def close(self) -> None:
+        """Let go of the run store."""
+        if self._store is not None:
+            self._store.close()
+
+    # --- runs ----------------------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        workflow: Workflow,
+        parameters: Mapping[str, Any],
+        run_id: str | None = None,
+        labels: Mapping[str, str] = {},
+    ) -> str:
+        """Create a run and give its id; `execute` or `detach` make it go.
+
+        Raises:
+            ParameterError: A parameter is missing, unknown or of the wrong type.
+            ResourceError: A step asks for more than the machine has.
+            EngineError: The runtime's program is not installed.
+        """
+        containers.check(str(self.options["runtime"]))
+        values = _checked(workflow, parameters)
+        admission.check(walk(workflow), self._limits(self.options).total)
+        run_id = run_id or new_id(workflow.name)
+        self.store.create_run(
+            RunRecord(
+                run_id,
+                workflow.name,
+                self.name,
+                "pending",
+                time.time(),
+                parameters=values,
+                document=to_json(workflow),
+                labels={**workflow.labels, **labels},
+                options={key: value for key, value in self.options.items() if value is not None},
+            )
+        )
+        return run_id
+
+    def execute(self, run_id: str, mode: Mode = "new", observer: Observer | None = None) -> str:
+        """Drive a run to its end in this process and give its status.
+
+        Args:
+            run_id: The run.
+            mode: ``new``; ``resume`` goes on after a crash or a stop and keeps what had ended; ``retry`` also runs
+                failed steps again.
+            observer: Told of every transition instead of the engine's own.
+
+        Raises:
+            StateError: Another process drives the run, or it is not in a state for this mode.
+            KeyboardInterrupt: The user pressed Ctrl-C; the run was cancelled and its state is clean.
+        """
+        record = self.store.run(run_id)
+        folder = RunFolder(self.root, run_id)
+        lock = RunLock(folder.lock, run_id)
+        try:
+            record = self.store.run(run_id)
+            _check_state(record, mode)
+            end_leftovers(folder.workers)
+            return self._drive(record, folder, mode, observer or self.observer)
+        finally:
+            lock.release()
+
+    def _drive(self, record: RunRecord, folder: RunFolder, mode: Mode, observer: Observer | None) -> str:
+        folder.create()
+        options = {**self.options, **record.options}
+        limits = self._limits(options)
+        store, run_id = self.store, record.id
+        workflow = from_text(record.document)
+        admission.check(walk(workflow), limits.total)
+        machine = Machine(
+            workflow,
+            record.parameters,
+            run_id,
+            {} if mode == "new" else previous_of(store, run_id),
+            retry=mode == "retry",
+        )
+        if mode != "new":
+            store.take_requests(run_id)
+        journal = Journal(store, run_id, observer)
+        artifacts = ArtifactStore(str(options["artifacts"] or folder.root / "artifacts"))
+        tasks = Tasks(folder, artifacts, str(options["runtime"]), int(options["max_value_bytes"]), run_id)
+        scheduler = Scheduler(machine, store, folder, tasks, journal, limits)
+        now = time.time()
+        store.update_run(run_id, status="running", started=record.started or now, ended=None, owner=owner(), message="")
+        journal.tell("run-started", now, mode=mode)
+        _tell_of_runtime(journal, workflow, str(options["runtime"]), now)
+        interrupted = False
+        try:
+            scheduler.run()
+        except KeyboardInterrupt:
+            interrupted = True
+        self._finish(machine, journal, run_id)
+        _tidy(folder)
+        if interrupted:
+            raise KeyboardInterrupt
+        return machine.status
+
+    def _finish(self, machine: Machine, journal: Journal, run_id: str) -> None:
+        now = time.time()
+        journal.tell("run-ended", now, status=machine.status)
+        journal.flush()
+        self.store.update_run(
+            run_id, status=machine.status, ended=now, outputs=machine.outputs, message=machine.message, owner=""
+        )
+
+    def detach(self, run_id: str, mode: Mode = "new") -> None:
+        """Let the run go on in a process of its own, and return at once."""
+        folder = RunFolder(self.root, run_id)
+        folder.create()
+        command = [sys.executable, "-m", "couler.backends.local", run_id, "--root", str(self.root), "--mode", mode]
+        if self.store_url:
+            command += ["--store-url-from-env"]
+        environment = {**os.environ, "COULER_ENGINE_STORE": self.store_url or ""}
+        with (folder.path / "runner.txt").open("ab") as log:
+            subprocess.Popen(
+                command, start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+            )
+
+    # --- requests ------------------------------------------------------------------------------------------------
+
+    def stop(self, run_id: str, message: str = "stopped on request") -> None:
+        """Cancel a run: its driver ends the running steps, and exit handlers run.
+
+        Raises:
+            StateError: The run has ended.
+        """
+        record = self.store.run(run_id)
+        if record.status in ENDED:
+            raise StateError(f"run '{run_id}' has already {_in_words(record.status)}", "there is nothing to stop")
+        if record.status == "pending" or not self.is_driven(run_id):
+            self.store.update_run(run_id, status="cancelled", ended=time.time(), message=message, owner="")
+            return
+        self.store.request(run_id, "stop", data={"message": message})
+
+    def approve(self, run_id: str, path: str, message: str = "") -> None:
+        """Let a suspended step go on.
+
+        Raises:
+            StateError: No such step waits for a person.
+        """
+        self._answer(run_id, "approve", path, message)
+
+    def reject(self, run_id: str, path: str, message: str = "") -> None:
+        """Fail a suspended step.
+
+        Raises:
+            StateError: No such step waits for a person.
+        """
+        self._answer(run_id, "reject", path, message)
+
+    def _answer(self, run_id: str, kind: str, path: str, message: str) -> None:
+        record = self.store.run(run_id)
+        if record.status in ENDED:
+            raise StateError(f"run '{run_id}' has already {_in_words(record.status)}", "start a new run")
+        step = self.store.step(run_id, path)
+        if step.status != "running":
+            raise StateError(f"step '{path}' of run '{run_id}' does not wait: it is {step.status}")
+        self.store.request(run_id, kind, path, {"message": message} if message else None)
+
+    # --- looking -------------------------------------------------------------------------------------------------
+
+    def is_driven(self, run_id: str) -> bool:
+        """Whether a process drives the run now."""
+        return holder(RunFolder(self.root, run_id).lock) is not None
+
+    def logs(self, run_id: str, step: str | None = None, follow: bool = False) -> Iterator[tuple[str, str]]:
+        """Pairs of step path and line; with ``follow`` they go on until the run ends."""
+        self.store.run(run_id)
+        folder = RunFolder(self.root, run_id)
+        return logs.read(folder, step, follow, lambda: self.store.run(run_id).status in ENDED)
+
+    def _limits(self, options: Mapping[str, Any]) -> Limits:
+        total = machine_share(options.get("cpu"), options.get("memory"), options.get("gpu"))
+        workers = options.get("workers") or max(1, int(total.cpu))
+        return Limits(total, int(workers), float(options.get("grace") or 0.0))
+
+
+def new_id(workflow: str) -> str:
+    """An id for a run, readable and unique: name, time, chance."""
+    name = "".join(c if c.isalnum() or c == "-" else "-" for c in workflow.lower())[:40].strip("-") or "run"
+    return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{randomness.token_hex(3)}"
+
+
+def _checked(workflow: Workflow, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given parameters, after all of them were checked.
+
+    Raises:
+        ParameterError: Says everything that is wrong.
+    """
+    known = {parameter.name: parameter for parameter in workflow.parameters}
+    problems = [f"unknown parameter '{name}'; {near(name, known, 'parameters')}" for name in given if name not in known]
+    for name, parameter in known.items():
+        if name not in given:
+            if parameter.default is None:
+                problems.append(f"parameter '{name}' ({parameter.type}) has no value and no default")
+            continue
+        problem = mismatch(parameter.type, given[name])
+        if problem:
+            problems.append(f"parameter '{name}': {problem}")
+        elif parameter.choices and given[name] not in parameter.choices:
+            problems.append(f"parameter '{name}' must be one of {list(parameter.choices)}, got {given[name]!r}")
+    if problems:
+        raise ParameterError("; ".join(problems), "give parameters with -p NAME=VALUE")
+    return dict(given)
+
+
+def _check_state(record: RunRecord, mode: Mode) -> None:
+    status = record.status
+    if mode == "new" and status != "pending":
+        raise StateError(f"run '{record.id}' was started before: it is {status}", f"couler resume {record.id}")
+    if mode == "resume" and status == "succeeded":
+        raise StateError(f"run '{record.id}' has already succeeded", "start a new run")
+    if mode == "resume" and status == "failed":
+        raise StateError(f"run '{record.id}' has failed", f"`couler retry {record.id}` runs its failed steps again")
+    if mode == "retry" and status not in ("failed", "cancelled"):
+        raise StateError(f"run '{record.id}' is {status}: only failed and cancelled runs can be retried")
+
+
+def _in_words(status: str) -> str:
+    return "been cancelled" if status == "cancelled" else status
+
+
+def _tell_of_runtime(journal: Journal, workflow: Workflow, runtime: str, now: float) -> None:
+    if runtime == "process" and any(getattr(step.task, "image", "") for _, step in walk(workflow)):
+        journal.tell(
+            "note", now, message="the process runtime runs the commands of images on this machine, without the images"
+        )
+
+
+def _tidy(folder: RunFolder) -> None:
+    shutil.rmtree(folder.scripts, ignore_errors=True)
+    for path in (folder.steps, folder.workers):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def mode_of(text: str) -> Mode:
+    """A mode by its name."""
+    return cast(Mode, text)

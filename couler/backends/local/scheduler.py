@@ -1,0 +1,359 @@
+"""Drives one run: gives work to worker processes, hears how it ended, and writes every transition down first."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+import selectors
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from couler.backends.local import admission, ends
+from couler.backends.local.admission import Capacity, Share
+from couler.backends.local.journal import Journal
+from couler.backends.local.layout import RunFolder
+from couler.backends.local.machine import Machine
+from couler.backends.local.pool import WorkerProcess, hello
+from couler.backends.local.processes import signal_tree
+from couler.backends.local.tasks import Tasks
+from couler.backends.local.work import Failure, Outcome, Work
+from couler.core.errors import CoulerError
+from couler.runs import RunStore
+
+POLL = 0.25
+HELD_AT_MOST = 64
+PATIENCE = 100
+
+
+@dataclass(slots=True)
+class Running:
+    """An attempt on a worker."""
+
+    work: Work
+    message: dict[str, Any]
+    worker: WorkerProcess
+    share: Share
+    claims: list[str]
+    started: float
+    timed_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How a run may use the machine.
+
+    Attributes:
+        workers: Worker processes at most.
+        grace: Seconds between asking a process to end and ending it.
+    """
+
+    total: Share
+    workers: int
+    grace: float = 5.0
+
+
+class Scheduler:
+    """The loop of one run. Not shared by threads."""
+
+    def __init__(
+        self, machine: Machine, store: RunStore, folder: RunFolder, tasks: Tasks, journal: Journal, limits: Limits
+    ) -> None:
+        self.machine = machine
+        self.store = store
+        self.folder = folder
+        self.tasks = tasks
+        self.journal = journal
+        self.limits = limits
+        self.capacity = Capacity(limits.total)
+        self.selector = selectors.DefaultSelector()
+        self.idle: list[WorkerProcess] = []
+        self.running: dict[str, Running] = {}
+        self.workers: dict[WorkerProcess, Running | None] = {}
+        self.held: deque[Work] = deque()
+        self.impatience = 0
+        self.claimed: set[str] = set()
+        self.timers: list[tuple[float, int, Callable[[], None]]] = []
+        self.order = itertools.count()
+        self.hello = hello(folder.root, journal.run_id)
+        self.next_poll = 0.0
+        self.suspended = False
+        self.chance = random.Random()
+
+    def run(self) -> None:
+        """Drive the run to its end. Ctrl-C cancels the run and is raised again when all has ended.
+
+        The state on disk is clean afterwards, also when this raises.
+        """
+        interrupted = False
+        try:
+            self._start_timeout()
+            self.machine.begin(time.time())
+            while not self._is_over():
+                try:
+                    self._turn()
+                except KeyboardInterrupt:
+                    if interrupted:
+                        self._kill_all()
+                    interrupted = True
+                    self.machine.stop(time.time(), "interrupted")
+        finally:
+            self._close()
+        if interrupted:
+            raise KeyboardInterrupt
+
+    def _is_over(self) -> bool:
+        return self.machine.finished and not self.running and not self.machine.changes
+
+    def _turn(self) -> None:
+        starts = self._admit()
+        self._take_over()
+        self.journal.flush()
+        for running in starts:
+            self._give(running)
+        self._show_suspension()
+        if not self.machine.finished:
+            self._wait()
+
+    def _kill_all(self) -> None:
+        for running in list(self.running.values()):
+            self._end_by_force(running)
+
+    # --- starting ------------------------------------------------------------------------------------------------
+
+    def _admit(self) -> list[Running]:
+        """Choose what starts now."""
+        starts: list[Running] = []
+        self._release_cancelled()
+        while len(self.running) < self._most() and self.capacity.cpu > 1e-9:
+            work = self._next_work()
+            if work is None:
+                break
+            running = self._prepare(work)
+            if running is not None:
+                starts.append(running)
+        return starts
+
+    def _most(self) -> int:
+        parallelism = self.machine.workflow.parallelism
+        return self.limits.workers if parallelism is None else min(parallelism, self.limits.workers)
+
+    def _release_cancelled(self) -> None:
+        """Give work that waits for resources back when it must no longer start."""
+        if any(work.leaf.is_closed() for work in self.held):
+            for work in self.held:
+                self.machine.ready.append(work.leaf)
+            self.held.clear()
+
+    def _next_work(self) -> Work | None:
+        """The next work that fits: what has waited longest first, but small work may pass big work for a while."""
+        for index, work in enumerate(self.held):
+            if self._fits(work):
+                del self.held[index]
+                self.impatience = 0 if index == 0 else self.impatience + 1
+                return work
+            if self.impatience >= PATIENCE:
+                return None
+        while len(self.held) < HELD_AT_MOST:
+            taken = self.machine.take(time.time())
+            if taken is None:
+                return None
+            if self._fits(taken):
+                self.impatience += bool(self.held)
+                return taken
+            self.held.append(taken)
+        return None
+
+    def _fits(self, work: Work) -> bool:
+        share = admission.share_of(work.step.resources, work.memory, self.limits.total)
+        return self.capacity.fits(share) and self.claimed.isdisjoint(self.tasks.host_paths(work.step))
+
+    def _prepare(self, work: Work) -> Running | None:
+        now = time.time()
+        try:
+            message = self.tasks.message(work)
+            worker = self._worker(self.tasks.python(work.step))
+        except (CoulerError, OSError) as error:
+            self.machine.started(work.leaf, now)
+            self._ended_without_start(work, error, now)
+            return None
+        share = admission.share_of(work.step.resources, work.memory, self.limits.total)
+        running = Running(work, message, worker, share, self.tasks.host_paths(work.step), now)
+        self.running[work.path] = running
+        self.workers[worker] = running
+        self.capacity.take(share)
+        self.claimed.update(running.claims)
+        self.machine.started(work.leaf, now)
+        return running
+
+    def _ended_without_start(self, work: Work, error: Exception, now: float) -> None:
+        text = error.message if isinstance(error, CoulerError) else str(error)
+        if isinstance(error, CoulerError) and error.hint:
+            text += f"; {error.hint}"
+        outcome = Outcome("failed", failure=Failure(type(error).__name__, text))
+        self.journal.attempted(work, outcome, None, now, now, 0)
+        self.machine.ended(work.leaf, outcome, now, self.chance.random())
+
+    def _worker(self, python: str) -> WorkerProcess:
+        for index in range(len(self.idle) - 1, -1, -1):
+            if self.idle[index].python == python:
+                return self.idle.pop(index)
+        if len(self.workers) >= self.limits.workers and self.idle:
+            self._retire(self.idle.pop(0))
+        worker = WorkerProcess(self.hello, python, self.folder.workers)
+        self.workers[worker] = None
+        self.selector.register(worker.link, selectors.EVENT_READ, worker)
+        if worker.watch >= 0:
+            self.selector.register(worker.watch, selectors.EVENT_READ, worker)
+        return worker
+
+    def _give(self, running: Running) -> None:
+        timeout = running.work.step.timeout
+        if timeout is not None:
+            self._at(running.started + timeout, lambda: self._time_is_over(running))
+        running.worker.give(running.message)
+
+    # --- ending --------------------------------------------------------------------------------------------------
+
+    def _hear(self, worker: WorkerProcess) -> None:
+        running = self.workers.get(worker)
+        if worker not in self.workers:
+            return
+        answer = worker.receive() if worker.answered() else None
+        if answer is None:
+            self._worker_died(worker, running)
+        elif running is not None:
+            self._answered(worker, running, answer)
+
+    def _answered(self, worker: WorkerProcess, running: Running, answer: dict[str, Any]) -> None:
+        try:
+            outcome = self.tasks.outcome(running.work, running.message, answer)
+        except (CoulerError, OSError) as error:
+            outcome = Outcome("failed", failure=Failure(type(error).__name__, str(error)))
+        self.workers[worker] = None
+        if answer.get("retire"):
+            self._retire(worker)
+        else:
+            self.idle.append(worker)
+        self._attempt_ended(running, outcome, answer)
+
+    def _worker_died(self, worker: WorkerProcess, running: Running | None) -> None:
+        code = self._retire(worker)
+        if running is not None:
+            failure = ends.death(code, running.timed_out, running.work.step.timeout)
+            self._attempt_ended(running, Outcome("failed", failure=failure), None)
+
+    def _attempt_ended(self, running: Running, outcome: Outcome, answer: dict[str, Any] | None) -> None:
+        work, now = running.work, time.time()
+        del self.running[work.path]
+        self.capacity.give_back(running.share)
+        self.claimed.difference_update(running.claims)
+        if work.leaf.killed and outcome.status == "failed":
+            outcome = Outcome("cancelled")
+        self.journal.attempted(work, outcome, answer, running.started, now, running.worker.pid)
+        self.machine.ended(work.leaf, outcome, now, self.chance.random())
+
+    def _retire(self, worker: WorkerProcess) -> int:
+        if worker in self.idle:
+            self.idle.remove(worker)
+        self.workers.pop(worker, None)
+        self.selector.unregister(worker.link)
+        if worker.watch >= 0:
+            self.selector.unregister(worker.watch)
+        return worker.close()
+
+    # --- time ----------------------------------------------------------------------------------------------------
+
+    def _at(self, when: float, call: Callable[[], None]) -> None:
+        heapq.heappush(self.timers, (when, next(self.order), call))
+
+    def _start_timeout(self) -> None:
+        timeout = self.machine.workflow.timeout
+        if timeout is not None:
+            text = f"the workflow ran longer than {timeout:g} s"
+            self._at(time.time() + timeout, lambda: self.machine.stop(time.time(), text, "failed"))
+
+    def _time_is_over(self, running: Running) -> None:
+        if self.running.get(running.work.path) is running and not running.timed_out:
+            running.timed_out = True
+            self._end_container(running)
+            self._worker_died(running.worker, running)
+
+    def _end_container(self, running: Running) -> None:
+        command = running.message.get("after_kill")
+        if command is not None:
+            subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+
+    def _take_over(self) -> None:
+        """Take what the state machine wants: things to write down, times to wait for, processes to end."""
+        machine = self.machine
+        if machine.changes:
+            changes, machine.changes = machine.changes, []
+            self.journal.changed(changes, time.time())
+        if machine.timers:
+            timers, machine.timers = machine.timers, []
+            for when, call in timers:
+                self._at(when, lambda call=call: machine.fire(call, time.time()))  # type: ignore[misc]
+        if machine.kills:
+            kills, machine.kills = machine.kills, []
+            for leaf in kills:
+                running = self.running.get(leaf.path)
+                if running is not None:
+                    self._ask_to_end(running)
+
+    def _ask_to_end(self, running: Running) -> None:
+        signal_tree(running.worker.pid, signal.SIGTERM)
+        self._at(time.time() + self.limits.grace, lambda: self._end_by_force(running))
+
+    def _end_by_force(self, running: Running) -> None:
+        if self.running.get(running.work.path) is running:
+            self._end_container(running)
+            self._worker_died(running.worker, running)
+
+    def _wait(self) -> None:
+        now = time.time()
+        if self.machine.has_work() and not self.running and not self.held:
+            timeout = 0.0
+        else:
+            timeout = self.next_poll - now
+            if self.timers:
+                timeout = min(timeout, self.timers[0][0] - now)
+        for key, _ in self.selector.select(max(0.0, timeout)):
+            self._hear(key.data)
+        now = time.time()
+        while self.timers and self.timers[0][0] <= now:
+            heapq.heappop(self.timers)[2]()
+        if now >= self.next_poll:
+            self.next_poll = now + POLL
+            self._serve_requests(now)
+
+    # --- people --------------------------------------------------------------------------------------------------
+
+    def _serve_requests(self, now: float) -> None:
+        machine = self.machine
+        for request in self.store.take_requests(self.journal.run_id):
+            if request.kind == "stop":
+                machine.stop(now, str(request.data.get("message") or "stopped on request"))
+            elif request.kind == "approve":
+                machine.approve(request.path, now)
+            elif request.kind == "reject":
+                machine.reject(request.path, str(request.data.get("message") or "rejected"), now)
+            self.journal.tell(f"request-{request.kind}", now, request.path, **dict(request.data))
+
+    def _show_suspension(self) -> None:
+        """The run counts as suspended while nothing goes on but waiting for people."""
+        machine = self.machine
+        waits = bool(machine.suspended) and not self.running and not self.held and not machine.waiting
+        if waits != self.suspended:
+            self.suspended = waits
+            self.store.update_run(self.journal.run_id, status="suspended" if waits else "running")
+
+    def _close(self) -> None:
+        for worker in list(self.workers):
+            self._retire(worker)
+        self.selector.close()
