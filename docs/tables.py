@@ -153,6 +153,13 @@ def settings() -> str:
     )
 
 
+def commands() -> str:
+    """Every command, from the table of verbs."""
+    from couler.cli.main import VERBS
+
+    return table(["command", "what it does"], [[f"`couler {name}`", verb.help] for name, verb in VERBS.items()])
+
+
 def shown(default: object) -> str:
     """A default for people."""
     return "" if default is None else f"`{default}`"
@@ -169,6 +176,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "memory": memory,
     "building": building,
     "machine": machine,
+    "commands": commands,
     "features": features,
     "settings": settings,
     "support": support,
