@@ -166,6 +166,8 @@ def shown(url: URL) -> str:
     >>> shown(make_url("postgresql+psycopg://me:secret@db/runs?password=secret"))
     'postgresql://me@db/runs'
     """
+    if url.get_backend_name() == "sqlite":
+        return f"sqlite:///{url.database}"
     plain = url.set(drivername=url.get_backend_name(), query={})
     return plain._replace(password=None).render_as_string()
 

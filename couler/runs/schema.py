@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from couler.runs.codec import decode_json, decode_text, encode_json, encode_text
 
-KNOWN_VERSIONS = ("0001",)
+KNOWN_VERSIONS = ("0001", "0002")
 """Every schema version, oldest first, one per file in ``migrations/versions``."""
 
 VERSION = KNOWN_VERSIONS[-1]
@@ -142,6 +142,7 @@ attempts = Table(
     Column("host", SafeText, nullable=False),
     Column("process", SafeText, nullable=False),
     UniqueConstraint("run", "path", "number"),
+    Index(None, "path"),
 )
 
 events = Table(

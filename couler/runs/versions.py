@@ -38,13 +38,10 @@ def prepare(database: Database) -> None:
 def stored_version(connection: Connection) -> str | None:
     """The schema version of a database; None when it has no tables yet."""
     try:
-        found: str | None = connection.execute(select(schema.version.c.version_num)).scalar()
-    except DBAPIError:
+        return _read_version(connection)
+    except DBAPIError:  # usually there is no such table; asking for it first would cost as much as this query
         connection.rollback()
-        if inspect(connection).has_table(schema.VERSION_TABLE):
-            raise
-        return None
-    return found
+    return _read_version(connection) if inspect(connection).has_table(schema.VERSION_TABLE) else None
 
 
 def upgrade(connection: Connection, target: str = "head") -> None:
@@ -69,7 +66,8 @@ def lock(connection: Connection) -> None:
 
 def _bring_up_to_date(connection: Connection, where: str) -> None:
     lock(connection)
-    found = _version_in_transaction(connection)
+    exists = inspect(connection).has_table(schema.VERSION_TABLE)
+    found = _read_version(connection) if exists else None
     if found is None:
         schema.metadata.create_all(connection, checkfirst=False)
         schema.version.create(connection)
@@ -83,9 +81,7 @@ def _bring_up_to_date(connection: Connection, where: str) -> None:
         upgrade(connection)
 
 
-def _version_in_transaction(connection: Connection) -> str | None:
-    if not inspect(connection).has_table(schema.VERSION_TABLE):
-        return None
+def _read_version(connection: Connection) -> str | None:
     found: str | None = connection.execute(select(schema.version.c.version_num)).scalar()
     return found
 
