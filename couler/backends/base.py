@@ -18,11 +18,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from couler.core.ir.model import Workflow
 
-Support = Literal["native", "lowered", "refused"]
+if TYPE_CHECKING:
+    from couler.runs import EventRecord
+
+Support: TypeAlias = Literal["native", "lowered", "refused"]
+Mode: TypeAlias = Literal["new", "resume", "retry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +105,20 @@ class Engine(Protocol):
     """Verbs on the runs of an engine. Runs are named by couler's run id."""
 
     def start(
-        self, workflow: Workflow, parameters: Mapping[str, Any], *, run_id: str = "", labels: Mapping[str, str] = {}
+        self,
+        workflow: Workflow,
+        parameters: Mapping[str, Any],
+        run_id: str | None = None,
+        labels: Mapping[str, str] = {},
     ) -> str:
         """Create a run and return its id; nothing runs yet on engines that need `execute` or `detach`."""
         ...
 
-    def execute(self, run_id: str, mode: str = "new", observer: Callable[[Any], None] | None = None) -> str:
+    def execute(self, run_id: str, mode: Mode = "new", observer: Callable[[EventRecord], None] | None = None) -> str:
         """Drive a run to its end here and return its status. ``mode`` is ``new``, ``resume`` or ``retry``."""
         ...
 
-    def detach(self, run_id: str, mode: str = "new") -> None:
+    def detach(self, run_id: str, mode: Mode = "new") -> None:
         """Let a run go on by itself and return at once."""
         ...
 

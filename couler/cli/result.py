@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ def show_status(run: Run, output: str) -> None:
     else:
         click.echo(_headline(run))
         click.echo(tree(run.workflow, run.steps, now=time.time(), plain=not can_draw()))
-        show_outputs(run.outputs)
+        show_outputs(run)
 
 
 def _headline(run: Run) -> str:
@@ -56,11 +56,20 @@ def _headline(run: Run) -> str:
     return text
 
 
-def show_outputs(outputs: Mapping[str, Any]) -> None:
-    """Print outputs, one a line, shortened."""
-    for name, value in outputs.items():
+def show_outputs(run: Run) -> None:
+    """Print outputs, one a line, shortened; files by their path."""
+    files = run.files
+    for name, value in run.outputs.items():
+        if name in files:
+            click.echo(f"{name}: {_near_path(files[name])}")
+            continue
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         click.echo(f"{name}: {shorten(text, 200)}")
+
+
+def _near_path(path: Path) -> str:
+    """As seen from the current folder, when it lies below."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def show_started(run: Run, output: str) -> int:
@@ -74,11 +83,14 @@ def show_started(run: Run, output: str) -> int:
     return OK
 
 
-def finish(run: Run, output: str) -> int:
+def finish(run: Run, output: str, log_format: str = "text") -> int:
     """Print the end of a run and return the exit code; the failing step's own error is the last line."""
-    if output == "table":
+    if output == "table" and log_format == "json":
+        last = {"kind": "result", "run": run.id, "status": run.status, "outputs": run.outputs}
+        click.echo(json.dumps(last, ensure_ascii=False))
+    elif output == "table":
         click.echo(_headline(run))
-        show_outputs(run.outputs)
+        show_outputs(run)
     else:
         show_status(run, output)
     if run.status == "suspended":

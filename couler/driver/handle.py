@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from couler.artifacts import ArtifactStore, FileRecord, is_file
-from couler.backends.base import Engine
+from couler.backends.base import Engine, Mode
 from couler.core.errors import NotFoundError, RunFailedError, StateError, near
 from couler.core.ir.model import Workflow
 from couler.core.ir.text import from_text
+from couler.driver.outputs import fetch_files
 from couler.views.html import html_run
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Run:
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """Outputs of the workflow by name; empty before the end. Files are records: see `file`."""
+        """Outputs of the workflow by name; empty before the end. Files are records: see `files`."""
         return dict(self.record.outputs or {})
 
     @property
@@ -115,6 +116,16 @@ class Run:
         target = Path(destination)
         self._artifacts.get(FileRecord.from_json(record), target)
         return target
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Outputs of the workflow that are files or folders, as paths below couler's folder; do not change them.
+
+        Raises:
+            ArtifactError: One of them cannot be read from the artifact store.
+        """
+        folder = self._settings.root / "runs" / self.id / "outputs"
+        return fetch_files(self.workflow, self.outputs, self._artifacts, folder)
 
     @functools.cached_property
     def _artifacts(self) -> ArtifactStore:
@@ -218,7 +229,7 @@ class Run:
             return self.wait() if wait else self
         return self._go_on("resume", wait, observer)
 
-    def _go_on(self, mode: str, wait: bool, observer: Callable[[EventRecord], None] | None) -> Run:
+    def _go_on(self, mode: Mode, wait: bool, observer: Callable[[EventRecord], None] | None) -> Run:
         if wait:
             self._engine.execute(self.id, mode, observer)
         else:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from couler.backends import registry
 from couler.config import load_settings
+from couler.core.ir.parameters import complete
 from couler.driver.handle import Run
 from couler.driver.load import as_workflow, capture_while_loading
-from couler.core.ir.parameters import complete
 from couler.driver.prepare import prepare
+from couler.driver.progress import watcher
 from couler.runs import open_store
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def run(
         parameters: Values of its parameters.
         engine: Engine, such as ``local``; from the settings when None.
         root: Folder for what couler remembers; from the settings when None.
-        observer: Called with each event of the run.
+        observer: Called with each event of the run; without it, a notebook shows the run as it goes, and a terminal
+            a line a step.
         wait: Return when the run has ended; otherwise as `submit`.
         labels: Kept with the run.
         options: Settings, such as ``runtime="docker"`` or ``workers=4``.
@@ -57,7 +59,7 @@ def run(
     """
     started, driver = _started(workflow, parameters, engine, root, labels, options)
     if wait:
-        driver.execute(started.id, "new", observer)
+        driver.execute(started.id, "new", observer or watcher(started))
     else:
         driver.detach(started.id)
     return started

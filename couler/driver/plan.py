@@ -8,8 +8,8 @@ from typing import Any
 
 from couler.core.ir import graph
 from couler.core.ir.model import Constant, GroupTask, Step, SuspendTask, Workflow
-from couler.driver.load import as_workflow
 from couler.core.ir.parameters import complete
+from couler.driver.load import as_workflow
 from couler.driver.prepare import prepare
 from couler.views.words import condition_text, value_text
 

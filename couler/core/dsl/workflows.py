@@ -40,7 +40,7 @@ def schedule(
     """
     deadline = None if starting_deadline is None else options.seconds(starting_deadline)
     return ir.Schedule(
-        cron=cron, timezone=timezone, concurrency=concurrency, suspended=suspended, starting_deadline=deadline  # type: ignore[arg-type]
+        cron=cron, timezone=timezone, concurrency=concurrency, suspended=suspended, starting_deadline=deadline
     )  # fmt: skip
 
 
