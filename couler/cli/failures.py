@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 
 import click
@@ -61,18 +62,16 @@ def guarded(action: Callable[[], object], debug: bool = False) -> int:
         return USAGE
     except BrokenPipeError:
         return _hush()
-    except (KeyboardInterrupt, click.Abort):
-        say("interrupted")
+    except (KeyboardInterrupt, click.Abort) as error:
+        say(f"interrupted{''.join(f'; {note}' for note in getattr(error, '__notes__', ()))}")
         return INTERRUPTED
     except CoulerError as error:
-        if debug:
-            raise
-        say(f"error: {error}")
+        say(traceback.format_exc() if debug else f"error: {error}")
         return exit_code(error)
     except OSError as error:
-        if debug or not error.filename:
+        if not error.filename:
             raise
-        say(f"error: {error.filename}: {error.strerror}")
+        say(traceback.format_exc() if debug else f"error: {error.filename}: {error.strerror}")
         return RUN_FAILED
 
 

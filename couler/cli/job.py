@@ -10,9 +10,11 @@ from typing import Any
 import click
 
 from couler import driver
+from couler.cli.failures import say
 from couler.cli.options import RUNNING, STORE, setting_options
 from couler.cli.parameters import as_option, from_file, from_pairs
 from couler.config import Settings, load_settings
+from couler.core.errors import CoulerError
 from couler.core.ir.model import Workflow
 
 
@@ -49,7 +51,8 @@ class WorkflowCommand(click.Command):
         self._workflow: Workflow | None = None
         own = list(self.params)
         if isinstance(given.get("file"), str):
-            self._workflow = driver.load_workflow(given["file"], given.get("workflow"))
+            self._workflow = self._load(given, asks_help=bool({"-h", "--help"}.intersection(args)))
+        if self._workflow is not None:
             self.params = [*own, *self._parameter_options(self._workflow)]
         try:
             rest = super().parse_args(ctx, args)
@@ -58,7 +61,18 @@ class WorkflowCommand(click.Command):
             self.params = own
         return rest
 
+    @staticmethod
+    def _load(given: Mapping[str, Any], asks_help: bool) -> Workflow | None:
+        try:
+            return driver.load_workflow(given["file"], given.get("workflow"))
+        except CoulerError as error:
+            if not asks_help:
+                raise
+            say(f"note: the workflow's own parameters are not shown: {error.message}\n")
+            return None
+
     def _parameter_options(self, workflow: Workflow) -> list[click.Option]:
+        """Options for the parameters; one that would hide an option of couler is given as ``-p`` alone."""
         taken = {flag for param in self.params for flag in param.opts}
         options = [as_option(one, f"parameter_{number}") for number, one in enumerate(workflow.parameters)]
         return [option for option in options if not taken.intersection(option.opts)]
@@ -80,9 +94,14 @@ class WorkflowCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The workflow's parameters first, when the file was given."""
         own = [param for param in self.params if (param.name or "").startswith("parameter_")]
-        if own and self._workflow is not None:
+        if self._workflow is not None and self._workflow.parameters:
             with formatter.section(f"Parameters of {self._workflow.name}"):
-                formatter.write_dl([record for param in own if (record := param.get_help_record(ctx))])
+                records = [record for param in own if (record := param.get_help_record(ctx))]
+                shown = {param.name for param in own}
+                for number, one in enumerate(self._workflow.parameters):
+                    if f"parameter_{number}" not in shown:
+                        records.append((f"-p {one.name}={one.type.upper()}", one.help or "Only as -p."))
+                formatter.write_dl(records)
         kept, self.params = self.params, [param for param in self.params if param not in own]
         super().format_options(ctx, formatter)
         self.params = kept

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from couler.cli.output import can_draw
-from couler.cli.progress import Event, Observer, StepState
+from couler.cli.progress import Event, Observer, StepState, Waiting
 from couler.core.ir.model import Workflow
 from couler.views.status import counts_text, look
 from couler.views.tree import Row, rows
@@ -25,11 +25,14 @@ class LiveTree:
     def __init__(self, workflow: Workflow, plain: bool = False) -> None:
         self.workflow = workflow
         self.plain = plain
+        self.waiting = Waiting(workflow)
+        self.run = ""
         self.steps: dict[str, StepState] = {}
         self.lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
         """Remember what an event says."""
+        self.run = event.run
         if event.path:
             with self.lock:
                 self.steps.setdefault(event.path, StepState(event.path)).learn(event)
@@ -39,9 +42,12 @@ class LiveTree:
         with self.lock:
             known = rows(self.workflow, dict(self.steps), now=time.time())
             counts = counts_text(step.status for step in self.steps.values())
+            hints = [hint for step in self.steps.values() if (hint := self.waiting.hint(self.run, step))]
         yield Text(f"{self.workflow.name}  {counts}", style="bold", no_wrap=True, overflow="ellipsis")
-        for row in fitting(known, max(3, options.size.height - 3)):
+        for row in fitting(known, max(3, options.size.height - 3 - len(hints))):
             yield self._line(row)
+        for hint in hints[:3]:
+            yield Text(hint, style="magenta")
 
     def _line(self, row: Row) -> Text:
         shown = look(row.status)

@@ -61,7 +61,10 @@ def from_pairs(pairs: Iterable[str], declared: Mapping[str, Parameter]) -> dict[
             except ValueError as error:
                 problems.append(f"-p {name}: {error}")
     if problems:
-        raise ParameterError("\n".join(problems), "`--help` after the file lists the workflow's parameters")
+        listed = "\n".join(f"  - {problem}" for problem in problems)
+        raise ParameterError(
+            f"the parameters have problems:\n{listed}", "`--help` after the file lists the workflow's parameters"
+        )
     return values
 
 

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
-from couler.core.ir.model import Workflow
-from couler.views.status import LOOKS, look, seconds_text
+from couler.core.ir.graph import walk
+from couler.core.ir.model import Step, SuspendTask, Workflow
+from couler.views.status import declared_path, look, seconds_text
 
 Observer = Callable[[Any], None]
 
@@ -53,36 +54,42 @@ class StepState:
     attempts: int = 0
     message: str = ""
 
-    def learn(self, event: Event) -> bool:
-        """Take over what an event says; whether the status changed."""
-        status = status_of(event)
-        if not status:
-            return False
-        changed, self.status = status != self.status, status
-        self.message = str(event.data.get("message") or event.data.get("error") or "")
-        if status == "running":
-            self.started = self.started or event.time
-            self.attempts = int(event.data.get("attempt") or event.data.get("number") or self.attempts + 1)
-        elif status != "pending":
+    def learn(self, event: Event) -> None:
+        """Take over what an event says."""
+        self.status = str(event.data.get("status") or self.status)
+        self.message = str(event.data.get("message") or "")
+        self.attempts = int(event.data.get("attempts") or self.attempts)
+        if self.status == "running":
+            self.started, self.ended = self.started or event.time, None
+        elif self.status != "pending":
             self.ended = event.time
-        return changed
 
 
-def status_of(event: Event) -> str:
-    """The status that the step or run has after the event; empty when the event says nothing of it."""
-    told = event.data.get("status")
-    if isinstance(told, str) and told in LOOKS:
-        return told
-    word = event.kind.rpartition("-")[2]
-    word = {"started": "running", "ended": "", "ready": "pending"}.get(word, word)
-    return word if word in LOOKS else ""
+class Waiting:
+    """Knows which steps wait for a person, and says how to answer them."""
+
+    def __init__(self, workflow: Workflow) -> None:
+        self.steps = {path for path, step in walk(workflow) if _waits(step)}
+
+    def hint(self, run: str, state: StepState) -> str:
+        """What to type; empty when the step does not wait."""
+        if state.status != "running" or declared_path(state.path) not in self.steps:
+            return ""
+        message = f" ({_last_line(state.message)})" if state.message else ""
+        answer = f"`couler resume {run} --approve {state.path}` or `--reject {state.path}`"
+        return f"{state.path} waits for a person{message}: {answer}"
+
+
+def _waits(step: Step) -> bool:
+    return isinstance(step.task, SuspendTask) and step.task.duration is None
 
 
 class Lines:
-    """One plain line for each step that ends, and for each that fails and tries again."""
+    """One plain line for each step that ends, that starts another attempt, or that waits for a person."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, workflow: Workflow, stream: TextIO) -> None:
         self.stream = stream
+        self.waiting = Waiting(workflow)
         self.steps: dict[str, StepState] = {}
 
     def __call__(self, event: Event) -> None:
@@ -90,18 +97,25 @@ class Lines:
         if not event.path:
             return
         state = self.steps.setdefault(event.path, StepState(event.path))
-        if state.learn(event) and state.status not in ("pending", "running"):
-            self._print(event, state)
-        elif event.kind.endswith(("retrying", "retry")):
-            _write(self.stream, f"{_clock(event.time)} {event.path} tries again: {_last_line(state.message)}")
+        before = (state.status, state.attempts)
+        state.learn(event)
+        if (state.status, state.attempts) == before:
+            return
+        text = self._running(event, state) if state.status in ("pending", "running") else _ended(event, state)
+        if text:
+            _write(self.stream, f"{_clock(event.time)} {text}")
 
-    def _print(self, event: Event, state: StepState) -> None:
-        text = f"{_clock(event.time)} {event.path} {look(state.status).word}"
-        if state.started is not None and state.status in ("succeeded", "failed"):
-            text += f" in {seconds_text(event.time - state.started)}"
-        if state.message:
-            text += f": {_last_line(state.message)}"
-        _write(self.stream, text)
+    def _running(self, event: Event, state: StepState) -> str:
+        if state.attempts > 1:
+            return f"{state.path} runs again, attempt {state.attempts}"
+        return self.waiting.hint(event.run, state)
+
+
+def _ended(event: Event, state: StepState) -> str:
+    text = f"{state.path} {look(state.status).word}"
+    if state.started is not None and state.status in ("succeeded", "failed"):
+        text += f" in {seconds_text(event.time - state.started)}"
+    return f"{text}: {_last_line(state.message)}" if state.message else text
 
 
 class JsonLines:
@@ -134,7 +148,7 @@ def _write(stream: TextIO, line: str) -> None:
 
 
 @contextmanager
-def progress(workflow: Workflow, *, show: bool, log_format: str, output: str) -> Iterator[Observer | None]:
+def progress(workflow: Workflow, *, show: bool, log_format: str, output: str) -> Iterator[Observer]:
     """An observer of a run, for as long as the block lasts.
 
     Args:
@@ -144,6 +158,29 @@ def progress(workflow: Workflow, *, show: bool, log_format: str, output: str) ->
         output: Unless ``table``, standard output belongs to the result, and progress goes to standard error.
     """
     stream = sys.stdout if output == "table" else sys.stderr
+    runs: set[str] = set()
+    try:
+        with _observer(workflow, show, log_format, stream) as observer:
+            yield _remembering(runs, observer)
+    except KeyboardInterrupt as error:
+        for run in runs:
+            error.add_note(f"`couler retry {run}` goes on with it")
+        raise
+
+
+def _remembering(runs: set[str], observer: Observer | None) -> Observer:
+    """The observer, noting which run it hears of."""
+
+    def observe(event: Event) -> None:
+        runs.add(event.run)
+        if observer is not None:
+            observer(event)
+
+    return observe
+
+
+@contextmanager
+def _observer(workflow: Workflow, show: bool, log_format: str, stream: TextIO) -> Iterator[Observer | None]:
     if not show:
         yield None
     elif log_format == "json":
@@ -154,4 +191,4 @@ def progress(workflow: Workflow, *, show: bool, log_format: str, output: str) ->
         with live_tree(workflow, stream) as observer:
             yield observer
     else:
-        yield Lines(stream)
+        yield Lines(workflow, stream)

@@ -180,7 +180,8 @@ def _folded(branches: list[_Branch]) -> list[_Branch]:
     loud = [branch for branch in branches if branch.status in ("failed", "running", "cancelled")][:_MOST_INSTANCES]
     kept = {branch.path for branch in loud}
     quiet = [branch.status for branch in branches if branch.path not in kept]
-    return [*loud, _Branch("", f"… {len(quiet):,} more", loudest(quiet), counts_text(quiet))]
+    label = f"… {len(quiet):,} more" if loud else f"{len(quiet):,} times"
+    return [*loud, _Branch("", label, loudest(quiet), counts_text(quiet))]
 
 
 def _note(step: Step, record: StepLike | None, running: bool, now: float | None) -> str:

@@ -23,4 +23,4 @@ def resume(
     """Go on with a RUN that was interrupted, or answer a step that waits for a person."""
     with progress(run.workflow, show=show, log_format=settings.log_format, output=output) as observer:
         run.resume(approve=approve, reject=reject, observer=observer)
-    return finish(run, output)
+    return finish(run, output, settings.log_format)

@@ -19,4 +19,4 @@ def retry(run: driver.Run, settings: Settings, show: bool, output: str) -> int:
     """Run the failed and cancelled steps of a RUN again; what succeeded stays."""
     with progress(run.workflow, show=show, log_format=settings.log_format, output=output) as observer:
         run.retry(observer=observer)
-    return finish(run, output)
+    return finish(run, output, settings.log_format)

@@ -26,4 +26,4 @@ def run(job: Job, dry_run: bool, show: bool, output: str) -> int:
         return show_plan(driver.plan(job.workflow, job.parameters, engine=engine, **options), output)
     with progress(job.workflow, show=show, log_format=job.settings.log_format, output=output) as observer:
         ended = driver.run(job.workflow, job.parameters, engine=engine, observer=observer, **options)
-    return finish(ended, output)
+    return finish(ended, output, job.settings.log_format)

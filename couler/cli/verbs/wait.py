@@ -17,4 +17,4 @@ from couler.config import Settings
 def wait(run: driver.Run, settings: Settings, timeout: float | None, output: str) -> int:
     """Wait for the end of a RUN; the exit code is that of the run."""
     run.wait(timeout)
-    return finish(run, output)
+    return finish(run, output, settings.log_format)
