@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 from couler.artifacts import ArtifactStore
 from couler.backends.local import admission, containers, logs
@@ -30,7 +30,7 @@ from couler.core.ir.text import from_text, to_json
 from couler.core.ir.types import mismatch
 from couler.runs import EventRecord, RunRecord, RunStore, open_store
 
-Mode = Literal["new", "resume", "retry"]
+MODES = ("new", "resume", "retry")
 Observer = Callable[[EventRecord], None]
 ENDED = ("succeeded", "failed", "cancelled")
 MEBIBYTE = 1024 * 1024
@@ -146,7 +146,7 @@ class LocalEngine:
         )
         return run_id
 
-    def execute(self, run_id: str, mode: Mode = "new", observer: Observer | None = None) -> str:
+    def execute(self, run_id: str, mode: str = "new", observer: Observer | None = None) -> str:
         """Drive a run to its end in this process and give its status.
 
         Args:
@@ -170,7 +170,7 @@ class LocalEngine:
         finally:
             lock.release()
 
-    def _drive(self, record: RunRecord, folder: RunFolder, mode: Mode, observer: Observer | None) -> str:
+    def _drive(self, record: RunRecord, folder: RunFolder, mode: str, observer: Observer | None) -> str:
         folder.create()
         options = {**self.options, **record.options}
         limits = self._limits(options)
@@ -213,7 +213,7 @@ class LocalEngine:
             run_id, status=machine.status, ended=now, outputs=machine.outputs, message=machine.message, owner=""
         )
 
-    def detach(self, run_id: str, mode: Mode = "new") -> None:
+    def detach(self, run_id: str, mode: str = "new") -> None:
         """Let the run go on in a process of its own, and return at once."""
         folder = RunFolder(self.root, run_id)
         folder.create()
@@ -314,8 +314,10 @@ def _checked(workflow: Workflow, given: Mapping[str, Any]) -> dict[str, Any]:
     return dict(given)
 
 
-def _check_state(record: RunRecord, mode: Mode) -> None:
+def _check_state(record: RunRecord, mode: str) -> None:
     status = record.status
+    if mode not in MODES:
+        raise StateError(f"unknown mode '{mode}'", f"modes: {', '.join(MODES)}")
     if mode == "new" and status != "pending":
         raise StateError(f"run '{record.id}' was started before: it is {status}", f"couler resume {record.id}")
     if mode == "resume" and status == "succeeded":
@@ -338,12 +340,8 @@ def _tell_of_runtime(journal: Journal, workflow: Workflow, runtime: str, now: fl
 
 
 def _tidy(folder: RunFolder) -> None:
-    shutil.rmtree(folder.scripts, ignore_errors=True)
+    for path in (folder.scripts, folder.scratch):
+        shutil.rmtree(path, ignore_errors=True)
     for path in (folder.steps, folder.workers):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
-
-
-def mode_of(text: str) -> Mode:
-    """A mode by its name."""
-    return cast(Mode, text)

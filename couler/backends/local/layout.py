@@ -20,13 +20,14 @@ class RunFolder:
         self.logs = self.path / "logs"
         self.scripts = self.path / "scripts"
         self.workers = self.path / "workers"
+        self.scratch = self.path / "scratch"
         self.lock = self.path / "lock"
         self._steps = str(self.steps)
         self._logs = str(self.logs)
 
     def create(self) -> None:
         """Make the folders."""
-        for folder in (self.steps, self.logs, self.scripts, self.workers):
+        for folder in (self.steps, self.logs, self.scripts, self.workers, self.scratch):
             folder.mkdir(parents=True, exist_ok=True)
 
     def step(self, path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from couler.backends.local.processes import kill_tree
+from couler.backends.local.processes import end_tree, kill_tree
 from couler.backends.local.secrets import PREFIX
 from couler.runner import function
 
@@ -93,14 +94,17 @@ class WorkerProcess:
         except (BlockingIOError, ConnectionResetError):
             return False
 
-    def close(self, *, kill: bool = True) -> int:
-        """End it with all that it started, and give its exit code."""
+    def close(self, *, idle: bool = False) -> int:
+        """End it with all that it started, and give its exit code; an ``idle`` worker has started nothing."""
         self.link.close()
-        if kill:
-            kill_tree(self.pid)
+        if idle:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            code = self.process.wait()
+        else:
+            code = end_tree(self.process)
         with contextlib.suppress(OSError):
             os.close(self._lifeline)
-        code = self.process.wait()
         if self.watch >= 0:
             os.close(self.watch)
             self.watch = -1
@@ -108,10 +112,11 @@ class WorkerProcess:
         return code
 
 
-def hello(root: Path, run_id: str) -> dict[str, Any]:
+def hello(root: Path, scratch: Path, run_id: str) -> dict[str, Any]:
     """The first message to a worker."""
     return {
         "folder": str(root.absolute().parent),
+        "scratch": str(scratch),
         "python_path": [entry for entry in sys.path if entry and Path(entry).is_dir()],
         "env": {"COULER_RUN_ID": run_id},
         "runner": function.__file__,

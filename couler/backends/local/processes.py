@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 from collections.abc import Iterable
 
 
@@ -19,16 +20,32 @@ def signal_session(session: int, number: signal.Signals) -> int:
     return count
 
 
+def end_tree(leader: subprocess.Popen[bytes]) -> int:
+    """End a session leader that is a child of ours with all of its tree, and give its exit code."""
+    descendants = _descendants(leader.pid)
+    leader.kill()
+    code = leader.wait()
+    _kill(descendants)
+    _end_session(leader.pid)
+    return code
+
+
 def kill_tree(leader: int) -> None:
-    """End a session leader, all of its session, and all of its descendants wherever they went."""
-    descendants = _descendants(leader)
+    """End a session leader that may be another's child, all of its session and all of its descendants."""
+    _kill(_descendants(leader))
+    _end_session(leader)
+
+
+def _kill(processes: Iterable[int]) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(process, signal.SIGKILL)
+
+
+def _end_session(session: int) -> None:
     for _ in range(10):  # a process may fork while the others are being ended
-        for process in descendants:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(process, signal.SIGKILL)
-        if signal_session(leader, signal.SIGKILL) == 0:
+        if signal_session(session, signal.SIGKILL) == 0:
             return
-        descendants = _descendants(leader)
 
 
 def signal_tree(leader: int, number: signal.Signals) -> None:

@@ -80,7 +80,7 @@ class Scheduler:
         self.claimed: set[str] = set()
         self.timers: list[tuple[float, int, Callable[[], None]]] = []
         self.order = itertools.count()
-        self.hello = hello(folder.root, journal.run_id)
+        self.hello = hello(folder.root, folder.scratch, journal.run_id)
         self.next_poll = 0.0
         self.suspended = False
         self.chance = random.Random()
@@ -259,13 +259,14 @@ class Scheduler:
         self.machine.ended(work.leaf, outcome, now, self.chance.random())
 
     def _retire(self, worker: WorkerProcess) -> int:
-        if worker in self.idle:
+        idle = worker in self.idle
+        if idle:
             self.idle.remove(worker)
         self.workers.pop(worker, None)
         self.selector.unregister(worker.link)
         if worker.watch >= 0:
             self.selector.unregister(worker.watch)
-        return worker.close()
+        return worker.close(idle=idle)
 
     # --- time ----------------------------------------------------------------------------------------------------
 

@@ -68,7 +68,7 @@ class Tasks:
         for name, value in work.inputs.items():
             if type(value) is dict and name not in takes and is_file(value):
                 takes = {**takes, name: ""}
-        if takes or step.secrets:
+        if takes or step.secrets or template.has_paths or step.working_dir or self._in_container(step):
             self._fill_folder(work, takes, message)
         if step.working_dir:
             message["working_dir"] = str(Path(folder) / step.working_dir)

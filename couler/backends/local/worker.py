@@ -4,7 +4,7 @@ It talks to the runner in JSON messages with a length of four bytes in front, ov
 pipe is its lifeline: when the runner dies, the pipe ends and the worker kills its whole process group.
 """
 # pathlib and contextlib are not imported: they would double the time to start
-# ruff: noqa: PTH100, PTH102, PTH103, PTH106, PTH108, PTH112, PTH114, PTH120, PTH123, SIM105
+# ruff: noqa: PTH100, PTH102, PTH103, PTH104, PTH106, PTH108, PTH112, PTH114, PTH120, PTH123, SIM105
 
 from __future__ import annotations
 
@@ -115,6 +115,10 @@ class Worker:
         self.baseline = dict(os.environ)
         self.path = list(sys.path)
         self.home = hello["folder"]
+        self.scratch = os.path.join(hello["scratch"], str(os.getpid()))
+        os.mkdir(self.scratch)
+        self.raw = dict(getattr(os.environ, "_data", {}))
+        self.expected = self.raw
         self.memory = _PeakMemory()
         self.quiet = os.open(os.devnull, os.O_RDWR)
         os.dup2(self.quiet, 0)
@@ -142,8 +146,9 @@ class Worker:
 
     def _in_step(self, task: dict[str, Any]) -> dict[str, Any]:
         folder, log_path = task["folder"], task["log"]
-        if not task.get("prepared"):
-            _make_folder(folder)
+        scratch = not task.get("prepared")
+        if scratch:
+            folder = self.scratch
         log_file = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         mask = _Mask(task["mask"], log_file) if task.get("mask") else None
         log = mask.entrance if mask else log_file
@@ -153,7 +158,7 @@ class Worker:
             try:
                 answer = _run_command(task, log, self.runner) if "argv" in task else self._call(task)
             finally:
-                task["retire"] = self._leave()
+                task["retire"] = self._leave(task["env"])
         finally:
             if mask:
                 mask.close()
@@ -162,7 +167,7 @@ class Worker:
             os.close(log_file)
             if empty:
                 os.unlink(log_path)
-            _drop_folder(folder, "outputs" in answer and not task.get("keep"))
+            self._put_away(task["folder"], scratch, "outputs" in answer, task.get("keep", False))
         return answer
 
     def _call(self, task: dict[str, Any]) -> dict[str, Any]:
@@ -178,11 +183,13 @@ class Worker:
             os.makedirs(working_dir, exist_ok=True)
         os.chdir(working_dir or folder)
         os.environ.update(task["env"])
-        self.expected = {**self.baseline, **task["env"]}
+        if self.raw:
+            encoded = {os.fsencode(name): os.fsencode(value) for name, value in task["env"].items()}
+            self.expected = {**self.raw, **encoded}
         os.dup2(log, 1)
         os.dup2(log, 2)
 
-    def _leave(self) -> bool:
+    def _leave(self, given: dict[str, str]) -> bool:
         """Put everything back; True when the step left threads or processes behind."""
         for stream in (sys.stdout, sys.stderr):
             try:
@@ -193,29 +200,41 @@ class Worker:
         os.dup2(self.quiet, 1)
         os.dup2(self.quiet, 2)
         os.chdir(self.home)
-        self._restore_environment()
+        self._restore_environment(given)
         sys.path[:] = self.path
         sys.argv[:] = ["step"]
         return _left_something()
 
-    def _restore_environment(self) -> None:
-        current = dict(os.environ)
-        for name in current.keys() - self.baseline.keys():
-            del os.environ[name]
-        for name, value in self.baseline.items():
-            if current.get(name) != value:
+    def _restore_environment(self, given: dict[str, str]) -> None:
+        if self.expected and getattr(os.environ, "_data", None) == self.expected:
+            changed: Any = given  # the step itself changed nothing, which is quickly seen
+        else:
+            changed = {*os.environ, *self.baseline}
+        for name in changed:
+            value = self.baseline.get(name)
+            if value is None:
+                os.environ.pop(name, None)
+            else:
                 os.environ[name] = value
 
+    def _put_away(self, folder: str, scratch: bool, good: bool, keep: bool) -> None:
+        """Keep the folder of a failed step, and of a good one until its files are stored; empty the scratch folder.
 
-def _make_folder(folder: str) -> None:
-    try:
-        os.mkdir(folder)
-    except FileExistsError:
-        _empty(folder)
+        Making and removing a folder for each step would cost more than all the rest.
+        """
+        if not scratch:
+            _drop_folder(folder, good and not keep)
+        elif os.listdir(self.scratch):
+            if good:
+                _empty(self.scratch)
+            else:
+                _drop_folder(folder, True)
+                os.rename(self.scratch, folder)
+                os.mkdir(self.scratch)
 
 
 def _empty(folder: str) -> None:
-    """Remove what an earlier attempt left, so that each attempt starts in an empty folder."""
+    """Remove what a step left."""
     import shutil
 
     with os.scandir(folder) as entries:
