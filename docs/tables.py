@@ -123,24 +123,35 @@ def features() -> str:
 
     declared = {name: registry.backend(name)[0].declaration() for name in registry.names()}
     rows = [
-        [f"`{feature}`", words, *(engine.support(feature) for engine in declared.values())]
+        [f"`{feature}`", words, *(standing(engine, feature) for engine in declared.values())]
         for feature, words in FEATURES.items()
     ]
     return table(["feature", "what it is", *declared], rows)
 
 
+def standing(declaration: Any, feature: str) -> str:
+    """How an engine stands to a feature, with the reason where there is one."""
+    if feature in declaration.lowered:
+        dropped = declaration.lowered[feature].startswith("drop_")
+        return "left out, and the run says so" if dropped else "yes, rewritten"
+    if declaration.support(feature) == "native":
+        return "yes"
+    reason = declaration.reasons.get(feature, "")
+    return f"no: {reason}" if reason else "no"
+
+
 def support() -> str:
-    """Features of the local engine in two lines, from its declaration."""
+    """Features of the local engine in three lines, from its declaration."""
     from couler.backends import registry
     from couler.core.ir.features import FEATURES
 
     declared = registry.backend("local")[0].declaration()
-    kinds = {"runs": ("native", "lowered"), "refuses, with the reason": ("refused",)}
-    rows = [
-        [f"local {word}", ", ".join(words for feature, words in FEATURES.items() if declared.support(feature) in kind)]
-        for word, kind in kinds.items()
-    ]
-    return table(["", "features"], rows)
+    groups: dict[str, list[str]] = {"yes": [], "left out, and the run says so": [], "no": []}
+    for feature, words in FEATURES.items():
+        groups[standing(declared, feature).partition(":")[0].partition(", rewritten")[0]].append(words)
+    heads = ("runs", "leaves out, and says so", "refuses, with the reason")
+    rows = [[head, "; ".join(words)] for head, words in zip(heads, groups.values(), strict=True)]
+    return table(["the local engine", ""], rows)
 
 
 def settings() -> str:

@@ -8,6 +8,7 @@ import sys
 import tomllib
 import types
 import zipfile
+from importlib.metadata import version as installed
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import couler
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("alembic", "click", "fsspec", "psutil", "rich", "sqlalchemy", "yaml")
+OF_PYTHON = ("Any", "TYPE_CHECKING", "annotations")
 MACHINE_PATH = re.compile(r"""["'\s](/home/|/Users/|/root/|/work/|C:\\\\Users)""")
 
 
@@ -38,7 +40,7 @@ def test_all_names_what_the_face_offers() -> None:
     offered = {
         name
         for name, value in vars(couler).items()
-        if not name.startswith("_") and not isinstance(value, types.ModuleType) and name != "annotations"
+        if not name.startswith("_") and not isinstance(value, types.ModuleType) and name not in OF_PYTHON
     }
     hidden = {name for name in couler.__all__ if not hasattr(couler, name)}
     assert hidden == set()
@@ -55,7 +57,7 @@ def test_every_public_name_has_a_docstring() -> None:
 def test_the_version_is_the_newest_of_the_changelog() -> None:
     versions = re.findall(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert versions[0] == project()["version"]
-    assert versions[0] == couler.__version__
+    assert versions[0] == installed("couler")
 
 
 def test_no_file_of_the_package_names_a_folder_of_some_machine() -> None:
