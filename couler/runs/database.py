@@ -19,6 +19,9 @@ T = TypeVar("T")
 BUSY_SECONDS = 30.0
 """How long a writer waits for another process to finish its batch."""
 
+CONNECT_SECONDS = 10
+"""How long a database server may take to answer; ``?connect_timeout=`` in the URL says otherwise."""
+
 NOT_JSON = "holds a value that is not JSON"
 JSON_HINT = "keep only null, bool, int, finite float, str, list and dict"
 
@@ -42,6 +45,7 @@ _CAUSES = (
     ("permission denied", "you may not write there: change the permissions, or name another store with COULER_STORE"),
     ("locked", "another process holds the store in a long write: stop it or wait, then try again"),
     ("password authentication failed", "look at the user and the password in the store's URL"),
+    ("timeout", "look whether the database server runs and can be reached from here"),
     ("connection refused", "start the database server, or look at host and port in the store's URL"),
     ("does not exist", "create the database, or look at its name in the store's URL"),
 )
@@ -185,8 +189,16 @@ def store_error(error: Exception, where: str, done: str) -> StoreError:
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url)
+    arguments = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS}
     try:
-        return create_engine(url, hide_parameters=True, paramstyle="format", pool_pre_ping=True, max_overflow=-1)
+        return create_engine(
+            url,
+            connect_args=arguments,
+            hide_parameters=True,
+            max_overflow=-1,
+            paramstyle="format",
+            pool_pre_ping=True,
+        )
     except ImportError:
         raise MissingExtraError("a run store in PostgreSQL", "postgres") from None
 

@@ -36,6 +36,9 @@ _NEAR_IDS = 1000
 class SqlRunStore(RunStore):
     """Runs in a database.
 
+    SQLite keeps a write-ahead log that is not forced to the disk at each batch: a loss of power may take the last
+    moments, and never damages what was before. PostgreSQL does what its server is set to.
+
     Args:
         url: SQLAlchemy URL of SQLite or PostgreSQL.
 
