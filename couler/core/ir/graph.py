@@ -44,7 +44,7 @@ _NO_REFERENCE = (Constant, StoredFile)
 def references(step: Step) -> tuple[Value, ...]:
     """Every reference of the step, in order: inputs, command and arguments, env, foreach, when, the loop's condition.
 
-    `FirstOf`, `Concat` and `ListOf` are opened; constants and stored files are left out, because they refer to no other part.
+    `FirstOf`, `Concat` and `ListOf` are opened; constants and stored files refer to nothing and are left out.
 
     >>> from couler.core.ir.model import Input
     >>> [ref.step for ref in references(_step("b", inputs=(Input(name="x", value=OutputRef(step="a")),)))]

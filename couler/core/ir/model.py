@@ -9,13 +9,13 @@ Durations are seconds. Memory and storage are Kubernetes quantities such as ``"5
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from couler.core.ir.json import EMPTY, FrozenDict, freeze
 
-API_VERSION = "couler/v1"
+API_VERSION: Final = "couler/v1"
 
 JsonValue = Annotated[Any, BeforeValidator(freeze), WithJsonSchema({"description": "Any JSON value."})]
 """A JSON value, made immutable."""

@@ -12,10 +12,12 @@ from functools import cache
 from typing import Any, NoReturn, cast
 
 from pydantic import BaseModel, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError
 from pydantic_core import to_json as encode_json
 
-from couler.core.errors import TextFormError, near
+from couler.core.errors import TextFormError
+from couler.core.ir.json import FrozenDict, thaw
 from couler.core.ir.model import API_VERSION, Workflow
 from couler.core.ir.text_errors import explained, path_text
 
@@ -122,7 +124,7 @@ def _check_version(data: Any) -> None:
     if not isinstance(data, Mapping):
         raise TextFormError(f"a workflow is an object with keys, but the document is {_described(data)}", _FIRST_LINES)
     if "apiVersion" not in data:
-        raise TextFormError("the document has no 'apiVersion'", near_version(data))
+        raise TextFormError("the document has no 'apiVersion'", _version_hint(data))
     if data["apiVersion"] != API_VERSION:
         raise TextFormError(
             f"apiVersion {data['apiVersion']!r} is not supported; this couler reads '{API_VERSION}'",
@@ -133,12 +135,9 @@ def _check_version(data: Any) -> None:
 _FIRST_LINES = f"begin with `apiVersion: {API_VERSION}` and `name: …`"
 
 
-def near_version(data: Mapping[str, Any]) -> str:
-    """What to do about a document without a version."""
-    return (
-        near("apiVersion", [key for key in data if isinstance(key, str)]).replace("?", " for apiVersion?")
-        or _FIRST_LINES
-    )
+def _version_hint(data: Mapping[str, Any]) -> str:
+    close = [key for key in data if isinstance(key, str) and key.lower().replace("_", "") == "apiversion"]
+    return f"write '{close[0]}' as 'apiVersion'" if close else _FIRST_LINES
 
 
 def _described(data: Any) -> str:
@@ -233,7 +232,7 @@ def _refuse_surrogates(data: Any, path: tuple[str | int, ...] = ()) -> None:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of the text form, as committed in ``couler-v1.schema.json``."""
-    schema = Workflow.model_json_schema(by_alias=True)
+    schema = Workflow.model_json_schema(by_alias=True, schema_generator=_SchemaWriter)
     for part in [schema, *schema["$defs"].values()]:
         tags = [key for key in ("apiVersion", "kind") if "const" in part.get("properties", {}).get(key, {})]
         if tags:
@@ -244,3 +243,10 @@ def json_schema() -> dict[str, Any]:
         **schema,
         "title": f"couler workflow ({API_VERSION})",
     }
+
+
+class _SchemaWriter(GenerateJsonSchema):
+    """Writes frozen defaults as the plain ones that they equal."""
+
+    def encode_default(self, dft: Any) -> Any:
+        return super().encode_default(thaw(dft) if isinstance(dft, FrozenDict) else dft)

@@ -38,28 +38,26 @@ def path_text(path: tuple[str | int, ...]) -> str:
 
 
 def _line(details: ErrorDetails) -> str:
-    path, model = _place(details["loc"])
+    path, model, expected = _place(details["loc"])
     if details["type"] == "extra_forbidden":
         hint = near(str(path[-1]), _fields(model), "keys") if model else ""
         return f"{path_text(path[:-1])}: unknown key '{path[-1]}'" + (f"; {hint}" if hint else "")
     if details["type"] == "missing":
         return f"{path_text(path[:-1])}: '{path[-1]}' is missing"
-    return f"{path_text(path)}: {_expectation(details)}"
+    return f"{path_text(path)}: {_expectation(details, [str(_kind(option)) for option in _models(expected)])}"
 
 
-def _expectation(details: ErrorDetails) -> str:
+def _expectation(details: ErrorDetails, kinds: list[str]) -> str:
     context = details.get("ctx", {})
     given = details["input"]
     match details["type"]:
         case "union_tag_not_found":
-            return (
-                f"{_got(given)} where an object with 'kind' is expected"
-                if not isinstance(given, Mapping)
-                else (f"'kind' is missing; expected {', '.join(_tags(details))}")
-            )
+            if isinstance(given, Mapping):
+                return f"'kind' is missing; expected one of {', '.join(kinds)}"
+            return f"expected an object with 'kind', got {_got(given)}"
         case "union_tag_invalid":
             tag = str(context["tag"])
-            return f"unknown kind {tag!r}; {near(tag, _tags(details), 'kinds')}"
+            return f"unknown kind {tag!r}; {near(tag, kinds, 'kinds')}"
         case "literal_error":
             return f"expected {context['expected']}, got {_got(given)}"
         case "value_error":
@@ -110,15 +108,8 @@ def _got(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
-def _tags(details: ErrorDetails) -> list[str]:
-    expected = details.get("ctx", {}).get("expected_tags")
-    if expected is None:
-        return ["one of the kinds in the JSON Schema"]
-    return [tag.strip().strip("'") for tag in expected.split(",")]
-
-
-def _place(location: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], type[BaseModel] | None]:
-    """The path without the tags that pydantic puts into it, and the model in which its last key stands."""
+def _place(location: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], type[BaseModel] | None, Any]:
+    """The path without pydantic's tags, the model in which its last key stands, and the annotation of that key."""
     path: list[str | int] = []
     holder: type[BaseModel] | None = None
     annotation: Any = Workflow
@@ -135,7 +126,7 @@ def _place(location: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], type
             break
         path.append(part)
         annotation = _bare(annotation)
-    return tuple(path), holder
+    return tuple(path), holder, annotation
 
 
 def _bare(annotation: Any) -> Any:
