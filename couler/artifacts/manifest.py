@@ -137,7 +137,7 @@ def _file(path: str, mode: int) -> Entry:
 
 def _unsound(entry: Entry, folders: set[str], seen: set[str]) -> str:
     path: Any = entry.path
-    if not isinstance(path, str) or not path or "\0" in path or (os.name == "nt" and set(path) & set("\\:")):
+    if not _nameable(path) or (os.name == "nt" and set(path) & set("\\:")):
         return f"{path!r:.200} is no path"
     if any(part in ("", ".", "..") for part in path.split("/")):
         return f"{path!r:.200} leads out of the folder"
@@ -152,9 +152,17 @@ def _unsound(entry: Entry, folders: set[str], seen: set[str]) -> str:
     return "" if entry.kind == "folder" else f"{path!r:.200} is of unknown kind {entry.kind!r:.50}"
 
 
+def _nameable(path: Any) -> bool:
+    """Whether a file of this machine can have such a path."""
+    try:
+        return isinstance(path, str) and path != "" and b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+
+
 def _unsound_target(entry: Entry) -> str:
     target: Any = entry.target
-    if not isinstance(target, str) or not target or "\0" in target or target.startswith("/"):
+    if not _nameable(target) or target.startswith("/"):
         return f"the link {entry.path!r:.200} has no target in the folder"
     end = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), target))
     return f"the link {entry.path!r:.200} leads out of the folder" if end.split("/")[0] == ".." else ""

@@ -318,7 +318,9 @@ def test_a_new_store_removes_what_killed_processes_left_long_ago(tmp_path: Path)
     assert (stale.exists(), fresh.exists()) == (False, True)
 
 
-NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=8).filter(lambda s: s not in (".", ".."))
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=8).filter(
+    lambda s: s not in (".", "..")
+)
 TREES = st.dictionaries(NAMES, st.one_of(st.none(), st.binary(max_size=20)), max_size=5)
 
 
@@ -407,6 +409,7 @@ def _manifest(*entries: object, version: object = 1) -> bytes:
         ([{"path": "a//b", "kind": "folder"}], "leads out of the folder"),
         ([{"path": "", "kind": "folder"}], "is no path"),
         ([{"path": "a\x00b", "kind": "folder"}], "is no path"),
+        ([{"path": "a\ud800b", "kind": "folder"}], "is no path"),
         ([{"path": 5, "kind": "folder"}], "is no path"),
         ([{"path": "a", "kind": "folder"}, {"path": "a", "kind": "folder"}], "is there twice"),
         ([{"path": "a/b", "kind": "folder"}], "is in no folder of the list"),
