@@ -8,6 +8,7 @@ import secrets as randomness
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -222,9 +223,11 @@ class LocalEngine:
             command += ["--store-url-from-env"]
         environment = {**os.environ, "COULER_ENGINE_STORE": self.store_url or ""}
         with (folder.path / "runner.txt").open("ab") as log:
-            subprocess.Popen(
+            process = subprocess.Popen(
                 command, start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
             )
+        # Somebody must collect its exit status while this process lives, or it stays behind as a zombie.
+        threading.Thread(target=process.wait, name=f"couler-{run_id}", daemon=True).start()
 
     # --- requests ------------------------------------------------------------------------------------------------
 

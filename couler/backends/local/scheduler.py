@@ -253,6 +253,8 @@ class Scheduler:
         del self.running[work.path]
         self.capacity.give_back(running.share)
         self.claimed.difference_update(running.claims)
+        if work.step.secrets:
+            self.tasks.forget_secrets(work)
         if work.leaf.killed and outcome.status == "failed":
             outcome = Outcome("cancelled")
         self.journal.attempted(work, outcome, answer, running.started, now, running.worker.pid)

@@ -104,6 +104,12 @@ class Tasks:
             shutil.rmtree(message["folder"], ignore_errors=True)
         return Outcome("succeeded", outputs)
 
+    def forget_secrets(self, work: Work) -> None:
+        """Remove the secrets that lie in the step's folder as files."""
+        for use in work.step.secrets:
+            if use.path:
+                _remove(str(Path(self.folder.step(work.path)) / use.path))
+
     def _store(self, path: Path) -> dict[str, Any]:
         return {**self.artifacts.put(path).to_json(), "name": path.name}
 

@@ -4,7 +4,7 @@ It talks to the runner in JSON messages with a length of four bytes in front, ov
 pipe is its lifeline: when the runner dies, the pipe ends and the worker kills its whole process group.
 """
 # pathlib and contextlib are not imported: they would double the time to start
-# ruff: noqa: PTH100, PTH102, PTH103, PTH104, PTH106, PTH108, PTH112, PTH114, PTH120, PTH123, SIM105
+# ruff: noqa: PTH100, PTH102, PTH103, PTH104, PTH106, PTH108, PTH112, PTH114, PTH118, PTH120, PTH123, PTH208, SIM105
 
 from __future__ import annotations
 
