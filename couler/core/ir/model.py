@@ -127,7 +127,7 @@ class SecretRef(Model):
 
 
 class StoredFile(Model):
-    """A file that exists outside the workflow, by URL (``s3:``, ``gs:``, ``oss:``, ``hdfs:``, ``git+https:``, ``file:``).
+    """A file outside the workflow, by URL (``s3:``, ``gs:``, ``oss:``, ``hdfs:``, ``git+https:``, ``file:``).
 
     Attributes:
         options: Settings of the store that are no secrets, such as ``endpoint`` or ``region``.
@@ -217,8 +217,8 @@ class Parameter(Model):
     """A typed parameter of a workflow or of a group; required when it has no default.
 
     Attributes:
-        type: ``any``, ``null``, ``bool``, ``int``, ``float``, ``str``, ``list``, ``list[…]``, ``object``, unions with ``|``;
-            in groups also ``file``, ``folder`` and lists of them.
+        type: ``any``, ``null``, ``bool``, ``int``, ``float``, ``str``, ``list``, ``list[…]``, ``object``, unions with
+            ``|``; in groups also ``file``, ``folder`` and lists of them.
     """
 
     name: str
@@ -273,7 +273,8 @@ class GroupOutput(Model):
 class FunctionTask(Model):
     """A Python function. ``source`` is a whole module that needs nothing of couler; ``entry`` is the function in it.
 
-    The step's inputs are its keyword arguments; file outputs with the name of a parameter are handed in as paths to write.
+    The step's inputs are its keyword arguments; file outputs with the name of a parameter are handed in as paths to
+    write.
     """
 
     kind: Literal["function"] = "function"
@@ -307,7 +308,8 @@ class ContainerTask(Model):
 class JobPredicate(Model):
     """A claim about a Kubernetes object: a field compared, or a condition of its status by type.
 
-    Exactly one of ``field`` (a dotted path such as ``status.succeeded``) and ``condition`` (such as ``Complete``) is set.
+    Exactly one of ``field`` (a dotted path such as ``status.succeeded``) and ``condition`` (such as ``Complete``) is
+    set.
     """
 
     field: str = ""
@@ -325,7 +327,10 @@ class JobOutput(Model):
 
 
 class JobTask(Model):
-    """A Kubernetes object to create and wait for. Succeeds when all of ``success`` hold, fails when one of ``failure`` does."""
+    """A Kubernetes object to create and wait for.
+
+    It succeeds when all of ``success`` hold, and fails when one of ``failure`` does.
+    """
 
     kind: Literal["job"] = "job"
     manifest: JsonObject
@@ -362,7 +367,10 @@ Task: TypeAlias = Annotated[
 
 
 class Backoff(Model):
-    """Waiting before attempt n+1: ``min(maximum, initial * factor**(n-1))``, varied by up to ``jitter`` as a fraction."""
+    """Waiting before attempt n+1: ``min(maximum, initial * factor**(n-1))``.
+
+    It is varied by up to ``jitter``, a fraction of it.
+    """
 
     initial: Seconds = 0
     factor: Annotated[float, Field(ge=1)] = 2
