@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import sys
 import tempfile
-
-os.environ["COULER_HOME"] = tempfile.mkdtemp()
 
 import psutil
 from measure import main
@@ -32,7 +29,7 @@ def work(index: int, rate: float, a: int, b: int, c: int) -> int:
 
 
 def execute(workflow) -> int:
-    return couler.run(workflow, root=tempfile.mkdtemp(), progress=False).outputs["result"]
+    return couler.run(workflow, root=tempfile.mkdtemp()).outputs["result"]
 
 
 def chain(size: int):
