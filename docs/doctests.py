@@ -8,9 +8,9 @@ import griffe
 
 
 def fenced(text: str) -> str:
-    """The text with each doctest between fences.
+    r"""The text with each doctest between fences.
 
-    >>> print(fenced("Adds.\\n\\n>>> 1 + 1\\n2"))
+    >>> print(fenced("Adds.\n\n>>> 1 + 1\n2"))
     Adds.
     <BLANKLINE>
     ```pycon
