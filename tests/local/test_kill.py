@@ -1,4 +1,4 @@
-"""A runner that is killed at any moment: after a resume the outputs are the same and nothing ran twice that had ended."""
+"""A runner that is killed at any moment: a resume gives the same outputs and runs nothing again that had ended."""
 
 from __future__ import annotations
 
