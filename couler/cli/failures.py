@@ -63,7 +63,7 @@ def guarded(action: Callable[[], object], debug: bool = False) -> int:
     except BrokenPipeError:
         return _hush()
     except (KeyboardInterrupt, click.Abort) as error:
-        say(f"interrupted{''.join(f'; {note}' for note in getattr(error, '__notes__', ()))}")
+        say("; ".join(["interrupted", *getattr(error, "__notes__", ())]))
         return INTERRUPTED
     except CoulerError as error:
         say(traceback.format_exc() if debug else f"error: {error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -67,8 +68,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code; see `couler.cli.failures` for the codes."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
-    words = [one for one in given if one != "--debug"]
-    sys.exit(guarded(lambda: cli.main(words, "couler", standalone_mode=False), debug))
+    sys.exit(guarded(lambda: _call([one for one in given if one != "--debug"]), debug))
+
+
+def _call(words: list[str]) -> object:
+    """What click's own ``main`` does, without its handling of errors."""
+    completing = os.environ.get("_COULER_COMPLETE")
+    if completing:
+        from click.shell_completion import shell_complete  # only the shell asks
+
+        return shell_complete(cli, {}, "couler", "_COULER_COMPLETE", completing)
+    with cli.make_context("couler", words) as context:
+        return cli.invoke(context)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ class StepState:
         self.message = str(event.data.get("message") or "")
         self.attempts = int(event.data.get("attempts") or self.attempts)
         if self.status == "running":
-            self.started, self.ended = self.started or event.time, None
+            self.started, self.ended = event.time if self.started is None else self.started, None
         elif self.status != "pending":
             self.ended = event.time
 
