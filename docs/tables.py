@@ -81,17 +81,12 @@ def newcomer() -> str:
 
 
 def memory() -> str:
-    """Memory of the process that runs a workflow, by number of steps."""
+    """Memory of the process that drives a run, by number of steps."""
+    names = ("built_mib", "first_mib", "last_mib")
     rows = [
-        [
-            f"{row['steps']:,}",
-            f"{row['before_mib']:.0f} MiB",
-            f"{row['peak_mib']:.0f} MiB",
-            f"{row['added_mib']:.0f} MiB",
-        ]
-        for row in results("local_engine")["memory"]
+        [f"{row['steps']:,}", *(f"{row[name]:.0f} MiB" for name in names)] for row in results("local_engine")["memory"]
     ]
-    return table(["steps", "after building", "highest during the run", "added by the run"], rows)
+    return table(["steps", "workflow built", "ten steps done", "all steps done"], rows)
 
 
 def building() -> str:

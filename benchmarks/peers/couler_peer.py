@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import tempfile
 
@@ -32,7 +31,7 @@ def execute(workflow) -> int:
     return couler.run(workflow, root=tempfile.mkdtemp()).outputs["result"]
 
 
-def chain(size: int):
+def chain_of(size: int):
     @couler.workflow
     def chain():
         number = add_one(0)
@@ -40,7 +39,11 @@ def chain(size: int):
             number = add_one(number)
         return number
 
-    built = chain.build()
+    return chain.build()
+
+
+def chain(size: int):
+    built = chain_of(size)
     return lambda: execute(built), size
 
 
@@ -70,17 +73,25 @@ def build(size: int):
 
 
 def measure_memory(size: int) -> dict[str, object]:
-    """MiB of this process, which runs the workflow, before and during a run of ``size`` steps."""
-    run, expected = chain(size)
-    before = psutil.Process().memory_info().rss / 2**20
-    assert run() == expected
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    return {
-        "steps": size,
-        "before_mib": round(before, 1),
-        "peak_mib": round(peak, 1),
-        "added_mib": round(peak - before, 1),
-    }
+    """MiB of this process, which drives the run: with the workflow built, after ten steps, and after the last one."""
+    after: dict[int, float] = {}
+    ended = 0
+
+    def watch(event) -> None:
+        nonlocal ended
+        ended += bool(event.path) and event.data.get("status") == "succeeded"
+        if ended in (10, size) and ended not in after:
+            after[ended] = mebibytes()
+
+    workflow = chain_of(size)
+    built = mebibytes()
+    assert couler.run(workflow, root=tempfile.mkdtemp(), observer=watch).outputs["result"] == size
+    return {"steps": size, "built_mib": built, "first_mib": after[10], "last_mib": after[size]}
+
+
+def mebibytes() -> float:
+    """Memory of this process now."""
+    return round(psutil.Process().memory_info().rss / 2**20, 1)
 
 
 if __name__ == "__main__":

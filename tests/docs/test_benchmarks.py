@@ -33,8 +33,8 @@ def test_the_plain_pool_is_measured(shape: str, tmp_path: Path) -> None:
 
 
 def test_memory_is_measured(tmp_path: Path) -> None:
-    found = last_line("couler_peer.py", "memory", "10", folder=tmp_path)
-    assert found["peak_mib"] >= found["before_mib"] > 0  # type: ignore[operator]
+    found = last_line("couler_peer.py", "memory", "12", folder=tmp_path)
+    assert found["last_mib"] > 0  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks/results").glob("*.json")), ids=lambda path: path.name)
