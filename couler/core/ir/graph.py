@@ -181,7 +181,7 @@ def cycle(steps: Sequence[Step]) -> tuple[str, ...]:
     """The names of one cycle, each before the one that needs it; empty when there is none.
 
     >>> cycle([_step("a", after=("b",)), _step("b", after=("a",))])
-    ('b', 'a')
+    ('a', 'b')
     """
     return next(cycles({step.name: upstream(step) for step in steps}), ())
 
@@ -202,13 +202,19 @@ def cycles(needs: Mapping[str, Iterable[str]]) -> Iterator[tuple[str, ...]]:
                     found = tuple(reversed(names[names.index(needed) :]))
                     if reported.isdisjoint(found):
                         reported.update(found)
-                        yield found
+                        yield _from_first_declared(found, needs)
                 elif needed in needs and needed not in ended:
                     path[needed] = iter(needs[needed])
                     break
             else:
                 ended.add(name)
                 del path[name]
+
+
+def _from_first_declared(names: tuple[str, ...], needs: Mapping[str, object]) -> tuple[str, ...]:
+    members = set(names)
+    start = names.index(next(name for name in needs if name in members))
+    return names[start:] + names[:start]
 
 
 def walk(workflow: Workflow) -> Iterator[tuple[str, Step]]:

@@ -148,14 +148,21 @@ def values(draw: st.DrawFn, known: Known, parameters: tuple[str, ...], *, depth:
 
 @st.composite
 def conditions(draw: st.DrawFn, value: st.SearchStrategy[object]) -> object:
-    """A condition that compares values with constants of a type of their own."""
-    # values of unknown type may be equal to anything; constants are compared with themselves, which always fits
-    same = draw(constants)
-    leaf = st.just(Compare(operator="==", left=same, right=same)) | st.just(
-        Compare(operator="<", left=_TWO, right=_TWO)
+    """A condition that compares values with themselves, which always fits, and numbers with numbers."""
+    same = draw(value)
+    equality = Compare(operator=draw(st.sampled_from(["==", "!="])), left=same, right=same)
+    leaf = st.sampled_from([equality, Compare(operator="<", left=_TWO, right=_TWO)])
+    return draw(
+        st.recursive(
+            leaf,
+            lambda part: (
+                st.builds(Not, part=part)
+                | st.builds(AllOf, parts=st.tuples(part, part))
+                | st.builds(AnyOf, parts=st.tuples(part))
+            ),
+            max_leaves=3,
+        )
     )
-    return draw(st.recursive(leaf, lambda part: st.builds(Not, part=part) | st.builds(AllOf, parts=st.tuples(part, part))
-                             | st.builds(AnyOf, parts=st.tuples(part)), max_leaves=3))  # fmt: skip
 
 
 _TWO = Constant(value=2)

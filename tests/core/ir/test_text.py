@@ -16,7 +16,7 @@ from tests.core.ir.strategies import NASTY, json_values, texts, workflows
 
 ROOT = Path(__file__).parents[3]
 relaxed = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
@@ -189,7 +189,7 @@ def test_the_committed_json_schema_is_the_one_of_the_model() -> None:
     assert committed == json_schema(), "write it anew: python -m tests.core.ir.write_schema"
 
 
-@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=10, suppress_health_check=list(HealthCheck))
 @given(workflows())
 def test_what_is_written_keeps_the_json_schema(workflow: Workflow) -> None:
     jsonschema = pytest.importorskip("jsonschema")

@@ -28,7 +28,7 @@ def usable_names(context: Context) -> Iterator[Problem]:
                 yield scope_problem(place, "name", f"{what}: {trouble}")
     for at in context.steps:
         if trouble := _trouble(at.step.name):
-            yield at.problem("name", trouble)
+            yield at.problem("name", trouble if at.step.name else "a step has an empty name")
         if not _all_identifiers(at):
             for what, name in _names_of_step(at):
                 if trouble := _trouble(name):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from couler.core.errors import Problem, near
-from couler.core.ir.graph import cycles, references_in, statuses, upstream_by
+from couler.core.ir.graph import cycles, outputs_of_one, references_in, statuses, upstream_by
 from couler.core.ir.model import (
     Condition,
     ContainerTask,
@@ -29,7 +29,7 @@ def values_of(at: Located) -> Iterator[tuple[str, str | int, Value]]:
     task = step.task
     if type(task) is ContainerTask:
         for index, part in enumerate(task.command, start=1):
-            yield "part of the command", index, part
+            yield "command part", index, part
     if type(task) is ContainerTask or type(task) is ScriptTask:
         for index, part in enumerate(task.args, start=1):
             yield "argument", index, part
@@ -93,7 +93,7 @@ class _Seeker:
             kind = type(ref)
             if kind is OutputRef:
                 if ref.output not in at.place.outputs(ref.step):  # type: ignore[union-attr]
-                    yield at.problem(*self.missing_output(at.place, where, ref))  # type: ignore[arg-type]
+                    yield at.problem(*self.missing_output(at.place, where, ref, at.step.name))  # type: ignore[arg-type]
             elif kind is ParameterRef:
                 if ref.name not in at.place.parameters:  # type: ignore[union-attr]
                     yield at.problem(*missing_parameter(at.place, where, ref.name))  # type: ignore[union-attr]
@@ -106,10 +106,10 @@ class _Seeker:
             elif kind is RunRef:
                 yield from _check_run(at, where, ref)  # type: ignore[arg-type]
 
-    def missing_output(self, place: Place, where: str, ref: OutputRef) -> tuple[str, str, str]:
+    def missing_output(self, place: Place, where: str, ref: OutputRef, own: str = "") -> tuple[str, str, str]:
         """Rule, message and hint for a reference that leads nowhere."""
         if ref.step not in place.steps:
-            return self.missing_step(place, where, ref.step)
+            return self.missing_step(place, where, ref.step, own)
         known = place.outputs(ref.step)
         hint = near(ref.output, known, "outputs") or "it has no outputs"
         return (
@@ -118,11 +118,11 @@ class _Seeker:
             hint,
         )
 
-    def missing_step(self, place: Place, where: str, name: str) -> tuple[str, str, str]:
+    def missing_step(self, place: Place, where: str, name: str, own: str = "") -> tuple[str, str, str]:
         """Rule, message and hint for the name of a step that is not in the scope."""
         other = self._find(name)
         if other is None:
-            hint = near(name, place.steps, "steps")
+            hint = near(name, place.steps.keys() - {own}, "steps")
             return "unknown-step", f"{where} refers to the step '{name}', which does not exist", hint
         if other.is_handler:
             return (
@@ -157,7 +157,12 @@ def _encloses(outer: Place, inner: Place) -> bool:
 
 def missing_parameter(place: Place, where: str, name: str) -> tuple[str, str, str]:
     """Rule, message and hint for an unknown parameter."""
-    hint = near(name, place.parameters, "parameters") or f"{place} has no parameters"
+    hint = near(name, place.parameters)
+    if not hint and place.path:
+        hint = (
+            f"a group sees only its own parameters: give it the parameter '{name}', and '{place.path}' an input for it"
+        )
+    hint = hint or near(name, place.parameters, "parameters") or "the workflow has no parameters"
     return "unknown-parameter", f"{where} refers to the parameter '{name}', which {place} does not have", hint
 
 
@@ -192,8 +197,8 @@ def _check_loop_output(at: Located, where: str, ref: LoopOutputRef, allowed: boo
             f"{where} uses an output of the step's own last round, which exists only in the condition of its loop",
             "use carry to hand an output to the next round",
         )
-    elif ref.output not in at.place.outputs(at.step.name):
-        hint = near(ref.output, at.place.outputs(at.step.name), "outputs")
+    elif ref.output not in (known := outputs_of_one(at.step)):
+        hint = near(ref.output, known, "outputs")
         yield at.problem("unknown-output", f"{where} refers to its output '{ref.output}', which it does not have", hint)
 
 
@@ -243,7 +248,7 @@ def known_after(context: Context) -> Iterator[Problem]:
         if step.after_condition is not None:
             for test in statuses(step.after_condition):
                 if test.step not in at.place.steps:
-                    yield at.problem(*seeker.missing_step(at.place, "after_condition", test.step))
+                    yield at.problem(*seeker.missing_step(at.place, "after_condition", test.step, at.step.name))
         conditions = (("when", step.when), ("the condition of the loop", step.loop.condition if step.loop else None))
         for where, condition in conditions:
             if condition is not None and (tests := statuses(condition)):
@@ -264,7 +269,7 @@ def _check_after(seeker: _Seeker, at: Located) -> Iterator[Problem]:
         return
     for name in at.step.after:
         if name not in at.place.steps:
-            yield at.problem(*seeker.missing_step(at.place, "after", name))
+            yield at.problem(*seeker.missing_step(at.place, "after", name, at.step.name))
 
 
 def no_cycles(context: Context) -> Iterator[Problem]:

@@ -28,7 +28,7 @@ def schedules(context: Context) -> Iterator[Problem]:
         return
     if not schedule.cron:
         yield Problem(
-            "schedule", "the schedule has no cron expression", "for example `0 3 * * *` for every day at 3:00"
+            "schedule", "the schedule has no cron expression", hint="for example `0 3 * * *` for every day at 3:00"
         )
     for expression in schedule.cron:
         if trouble := cron_trouble(expression):

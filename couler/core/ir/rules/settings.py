@@ -132,15 +132,14 @@ def needs_a_process(context: Context) -> Iterator[Problem]:
             continue
         for name in ("env", "secrets", "volumes", "sidecars", "resources", "working_dir"):
             if getattr(step, name):
-                yield at.problem(
-                    "no-process", f"a {step.task.kind} has no process of its own for {name}", _HINTS[step.task.kind]
-                )
+                what, hint = _WITHOUT_PROCESS[step.task.kind]
+                yield at.problem("no-process", f"{what} has no process of its own for {name}", hint)
 
 
-_HINTS = {
-    "group": "set it on the steps inside the group",
-    "suspend": "remove it",
-    "job": "write it into the manifest",
+_WITHOUT_PROCESS = {
+    "group": ("a group", "set it on the steps inside the group"),
+    "suspend": ("a pause", "remove it"),
+    "job": ("a job", "write it into the manifest"),
 }
 
 

@@ -69,7 +69,7 @@ def _read_source(source: str) -> _Source:
             warnings.simplefilter("ignore")  # such as for invalid escapes, which the author has seen already
             tree = ast.parse(source)
     except SyntaxError as error:
-        return _Source({}, f"{error.msg} (line {error.lineno})")
+        return _Source({}, f"{error.msg} (line {error.lineno})" if error.lineno else error.msg)
     except (ValueError, RecursionError, MemoryError) as error:
         return _Source({}, str(error) or "it is nested too deeply")
     found: dict[str, _Signature] = {}
@@ -148,11 +148,16 @@ def _check_written(at: Located) -> Iterator[Problem]:
             )
 
 
+_WORDS = {"suspend": "pause"}
+
+
 def _check_produced(at: Located, produced: list[str], kind: str) -> Iterator[Problem]:
     for output in at.step.outputs:
         if output.name not in produced:
             hint = "a pause has no outputs" if kind == "suspend" else f"declare it among the outputs of the {kind}"
-            yield at.problem("output-path", f"nothing in the {kind} produces the output '{output.name}'", hint)
+            yield at.problem(
+                "output-path", f"nothing in the {_WORDS.get(kind, kind)} produces the output '{output.name}'", hint
+            )
 
 
 def _check_shared_paths(at: Located) -> Iterator[Problem]:
