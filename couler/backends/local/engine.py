@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import secrets as randomness
 import shutil
@@ -52,8 +51,7 @@ class LocalEngine:
         gpu: GPUs that steps may take; None means those found here.
         max_value_bytes: The greatest value of an output, in bytes of JSON.
         grace: Seconds between asking a process to end and ending it.
-        store: The run store; None opens the one of ``store_url`` or of the root.
-        store_url: URL of the run store.
+        store: The run store, or its URL; None means the one below the root.
         artifacts: URL of the artifact store; None means a folder below the root.
         observer: Told of every transition, as an event of kind ``step``, after it was stored.
 
@@ -80,8 +78,7 @@ class LocalEngine:
         gpu: int | None = None,
         max_value_bytes: int = 16 * MEBIBYTE,
         grace: float = 5.0,
-        store: RunStore | None = None,
-        store_url: str | None = None,
+        store: RunStore | str | None = None,
         artifacts: str | None = None,
         observer: Observer | None = None,
     ) -> None:
@@ -90,15 +87,9 @@ class LocalEngine:
             "runtime": runtime, "workers": workers, "cpu": cpu, "memory": memory, "gpu": gpu,
             "max_value_bytes": max_value_bytes, "grace": grace, "artifacts": artifacts,
         }  # fmt: skip
-        self.store_url = store_url
+        self.store_url = store if isinstance(store, str) else None
         self.observer = observer
-        self._store = store
-
-    @classmethod
-    def from_options(cls, options: Mapping[str, Any]) -> LocalEngine:
-        """The engine for settings by name; unknown ones are ignored, as they may be meant for other parts."""
-        names = inspect.signature(cls).parameters
-        return cls(**{name: value for name, value in options.items() if name in names and value is not None})
+        self._store = store if isinstance(store, RunStore) else None
 
     @property
     def store(self) -> RunStore:
@@ -186,7 +177,7 @@ class LocalEngine:
             retry=mode == "retry",
         )
         if mode != "new":
-            store.take_requests(run_id)
+            _forget_stops(store, run_id)
         journal = Journal(store, run_id, observer)
         artifacts = ArtifactStore(str(options["artifacts"] or folder.root / "artifacts"))
         tasks = Tasks(folder, artifacts, str(options["runtime"]), int(options["max_value_bytes"]), run_id)
@@ -240,10 +231,9 @@ class LocalEngine:
         record = self.store.run(run_id)
         if record.status in ENDED:
             raise StateError(f"run '{run_id}' has already {_in_words(record.status)}", "there is nothing to stop")
-        if record.status == "pending" or not self.is_driven(run_id):
+        self.store.request(run_id, "stop", data={"message": message})  # first: a driver that starts just now hears it
+        if not self.is_driven(run_id):
             self.store.update_run(run_id, status="cancelled", ended=time.time(), message=message, owner="")
-            return
-        self.store.request(run_id, "stop", data={"message": message})
 
     def approve(self, run_id: str, path: str, message: str = "") -> None:
         """Let a suspended step go on.
@@ -329,6 +319,13 @@ def _check_state(record: RunRecord, mode: str) -> None:
         raise StateError(f"run '{record.id}' has failed", f"`couler retry {record.id}` runs its failed steps again")
     if mode == "retry" and status not in ("failed", "cancelled"):
         raise StateError(f"run '{record.id}' is {status}: only failed and cancelled runs can be retried")
+
+
+def _forget_stops(store: RunStore, run_id: str) -> None:
+    """Drop wishes to stop from before the run was told to go on; answers to waiting steps stay."""
+    for request in store.take_requests(run_id):
+        if request.kind != "stop":
+            store.request(run_id, request.kind, request.path, request.data)
 
 
 def _in_words(status: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from couler.core.dsl.builder import ScopeBuilder
@@ -87,4 +87,11 @@ def _executor() -> tuple[int, int]:
             task = asyncio.current_task()
         except RuntimeError:  # no loop runs in this thread
             task = None
-    return threading.get_ident(), id(task) if task is not None else 0
+    return threading.get_ident(), id(task) if task is not None and not _is_cell(task) else 0
+
+
+def _is_cell(task: Any) -> bool:
+    """Whether the task runs a notebook's cell: each cell gets a task of its own, and they share one workflow."""
+    frame = getattr(task.get_coro(), "cr_frame", None)
+    module = frame.f_globals.get("__name__", "") if frame is not None else ""
+    return bool(module.partition(".")[0] in ("ipykernel", "IPython"))
