@@ -13,6 +13,7 @@ from couler import driver
 from couler.cli.failures import say
 from couler.cli.options import RUNNING, STORE, setting_options
 from couler.cli.parameters import as_option, from_file, from_pairs
+from couler.cli.talk import listen
 from couler.config import Settings, load_settings
 from couler.core.errors import CoulerError
 from couler.core.ir.model import Workflow
@@ -89,7 +90,7 @@ class WorkflowCommand(click.Command):
                 found[one.name] = value
         flags = {name: values.pop(f"setting_{name}") for name in RUNNING}
         del values["file"], values["workflow"]
-        return {"job": Job(workflow, found, load_settings(flags)), **values}
+        return {"job": Job(workflow, found, _heeded(flags)), **values}
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The workflow's parameters first, when the file was given."""
@@ -115,7 +116,7 @@ class RunCommand(click.Command):
         self.params = [
             click.Argument(["ref"], metavar="[RUN]", default="@latest", shell_complete=_run_ids),
             *self.params,
-            *setting_options(*STORE, "log_format"),
+            *setting_options(*STORE, "log_level", "log_format"),
         ]
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -130,7 +131,14 @@ class RunCommand(click.Command):
 def settings_from(params: dict[str, Any]) -> Settings:
     """The settings, with the flags taken out of click's parameters."""
     flags = {name.removeprefix("setting_"): params.pop(name) for name in list(params) if name.startswith("setting_")}
-    return load_settings(flags)
+    return _heeded(flags)
+
+
+def _heeded(flags: Mapping[str, Any]) -> Settings:
+    """The settings, with those that concern this process put into force."""
+    settings = load_settings(flags)
+    listen(settings)
+    return settings
 
 
 def store_options(settings: Settings) -> dict[str, Any]:

@@ -21,12 +21,13 @@ _SETTINGS: dict[str, tuple[str, str, Any]] = {
     "cpu": ("", "Cores that the run may use.", str),
     "memory": ("", "Memory that the run may use, such as 8Gi.", str),
     "namespace": ("-n", "Kubernetes namespace.", str),
+    "log_level": ("", "How much couler says about itself: debug, info, warning or error.", str),
     "log_format": ("", "Progress as text or json.", str),
 }
 """Setting to its short flag, help and click type; values are checked where all settings are."""
 
 STORE = ("root", "store", "profile")
-RUNNING = ("engine", *STORE, "artifacts", "runtime", "workers", "cpu", "memory", "namespace", "log_format")
+RUNNING = ("engine", *STORE, "artifacts", "runtime", "workers", "cpu", "memory", "namespace", "log_level", "log_format")
 
 
 def setting_options(*names: str) -> list[click.Option]:

@@ -14,14 +14,19 @@ import click
 from couler.cli.failures import INTERRUPTED, OK, RUN_FAILED, say
 from couler.cli.output import can_draw, emit, emit_records, table
 from couler.core.errors import CoulerError
+from couler.views.html import html_run
 from couler.views.measure import shorten
 from couler.views.status import look, seconds_text
+from couler.views.svg import svg
 from couler.views.tree import tree
 
 if TYPE_CHECKING:
     from couler.backends.base import Compiled
     from couler.driver import EngineInfo, Run
-    from couler.runs import RunRecord
+    from couler.runs import RunRecord, StepRecord
+
+_PLAIN = ("ExitCode", "Timeout", "OutOfMemory", "WorkerDied", "StepError")
+"""Kinds of errors whose message says it all."""
 
 RUN_COLUMNS = ("id", "workflow", "engine", "status", "started", "took")
 
@@ -40,6 +45,10 @@ def show_status(run: Run, output: str) -> None:
     """Print how a run stands."""
     if output == "name":
         click.echo(run.id)
+    elif output == "svg":
+        click.echo(svg(run.workflow, {step.path: step.status for step in run.steps.values()}), nl=False)
+    elif output == "html":
+        click.echo(html_run(run.record, run.steps.values(), run.workflow, now=time.time()))
     elif output != "table":
         emit(run.to_dict(), output)
     else:
@@ -116,9 +125,18 @@ def _show_failure(run: Run) -> None:
     failed = [step for step in run.steps.values() if step.status == "failed" and step.message]
     leaves = [step for step in failed if not any(_within(other.path, step.path) for other in failed)]
     for step in reversed(leaves[:10]):
-        say(f"step '{step.path}' failed: {step.message.strip()}")
+        say(f"step '{step.path}' failed: {_own_words(run, step)}")
     if not leaves:
         say(f"error: {run.record.message or 'the run failed'}")
+
+
+def _own_words(run: Run, step: StepRecord) -> str:
+    """The step's message, after the class of the exception as Python prints it."""
+    message = step.message.strip()
+    last = run.attempts(step.path)[-1:]
+    kind = last[0].error if last else ""
+    named = kind.isidentifier() and kind not in _PLAIN and not message.startswith(kind)
+    return f"{kind}: {message}" if named else message
 
 
 def _within(path: str, outer: str) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from couler.config import Settings
-    from couler.runs import EventRecord, RunRecord, RunStore, StepRecord
+    from couler.runs import AttemptRecord, EventRecord, RunRecord, RunStore, StepRecord
 
 ENDED = ("succeeded", "failed", "cancelled")
 
@@ -145,6 +145,10 @@ class Run:
             follow: Go on until the run has ended.
         """
         return self._engine.logs(self.id, step, follow)
+
+    def attempts(self, step: str | None = None) -> list[AttemptRecord]:
+        """Attempts of all steps or of one, with their errors and the resources that they used."""
+        return self._store.attempts(self.id, step)
 
     def events(self, after: int = 0) -> list[EventRecord]:
         """What has happened, in order; ``after`` is the sequence number of the last known event."""

@@ -17,7 +17,7 @@ NAME, SMALL = 13.0, 10.5
 _HEIGHT = 44.0
 _PAD = 14.0
 _TITLE = 34.0
-_LABEL = 34
+_LABEL = 40
 _MOST = 600
 
 _FONT = "font-family:ui-sans-serif,system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"

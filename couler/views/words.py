@@ -32,6 +32,9 @@ ICONS = {"function": "ƒ", "script": "$", "container": "▣", "job": "{}", "susp
 """One sign for each kind of task."""
 
 
+_OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+
+
 def value_text(value: Value) -> str:
     """A value in words.
 
@@ -77,7 +80,7 @@ def condition_text(condition: Condition) -> str:
 
     >>> left = OutputRef(step="flip")
     >>> condition_text(Not(part=Compare(operator="==", left=left, right=Constant(value="heads"))))
-    'not flip == "heads"'
+    'flip != "heads"'
     """
     match condition:
         case Compare():
@@ -86,6 +89,8 @@ def condition_text(condition: Condition) -> str:
             return value_text(condition.value)
         case StatusIs():
             return f"{condition.step} {condition.status}"
+        case Not(part=Compare() as compare) if compare.operator in _OPPOSITE:
+            return condition_text(compare.model_copy(update={"operator": _OPPOSITE[compare.operator]}))
         case Not():
             return f"not {_inner_text(condition.part)}"
         case AllOf():

@@ -30,7 +30,7 @@ def test_a_run_that_succeeds_prints_plain_lines_and_its_outputs(couler: Couler) 
 def test_the_last_line_of_a_failed_run_is_the_steps_own(couler: Couler) -> None:
     done = couler("run", "flow.py", "--n", "300")
     assert done.returncode == 1
-    assert "step 'check' failed: " in done.stderr
+    assert "step 'check' failed: ValueError: 302 is over 100.0\n" in done.stderr
     assert done.stderr.splitlines()[-1] == "the limit"
     assert "couler retry sums-" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr

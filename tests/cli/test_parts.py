@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import logging
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +14,8 @@ from couler.cli.live import fitting
 from couler.cli.output import can_draw, table
 from couler.cli.parameters import value_from_text
 from couler.cli.progress import Lines
+from couler.cli.talk import listen
+from couler.config import Settings
 from couler.core.ir.model import ScriptTask, Step, SuspendTask, Workflow
 from couler.views.tree import Row
 
@@ -90,3 +95,25 @@ def test_lines_tell_of_attempts_waiting_and_ends() -> None:
         "ask waits for a person (go on?): `couler resume r1 --approve ask` or `--reject ask`",
         "later cancelled",
     ]
+
+
+@pytest.fixture
+def quiet_afterwards() -> Iterator[None]:
+    logger = logging.getLogger("couler")
+    before = (logger.handlers[:], logger.level, logger.propagate)
+    yield
+    logger.handlers[:], logger.propagate = before[0], before[2]
+    logger.setLevel(before[1])
+
+
+@pytest.mark.usefixtures("quiet_afterwards")
+def test_loggers_speak_from_the_chosen_level_in_the_chosen_format(capsys: pytest.CaptureFixture[str]) -> None:
+    listen(Settings(log_level="info", log_format="json"))
+    logging.getLogger("couler.some.room").info("%s done", 3)
+    logging.getLogger("couler.some.room").debug("hidden")
+    told = json.loads(capsys.readouterr().err)
+    assert (told["level"], told["logger"], told["message"]) == ("info", "couler.some.room", "3 done")
+    listen(Settings())
+    logging.getLogger("couler").info("hidden")
+    logging.getLogger("couler").warning("shown")
+    assert capsys.readouterr().err.endswith(" WARNING couler: shown\n")

@@ -22,6 +22,8 @@ def test_status_list_and_logs_show_the_latest_run(couler: Couler, inside: Couler
     assert status[2].startswith("├─ ✓ add  ")
     assert inside("status", ended["id"][:-3], "-o", "name").stdout.strip() == ended["id"]
     assert yaml.safe_load(inside("status", "-o", "yaml").stdout)["parameters"]["n"] == 3
+    assert inside("status", "-o", "svg").stdout.startswith("<svg ")
+    assert ended["id"] in inside("status", "-o", "html").stdout
     listed = inside("list").stdout.splitlines()
     assert listed[0].split() == ["ID", "WORKFLOW", "ENGINE", "STATUS", "STARTED", "TOOK"]
     assert listed[1].startswith(ended["id"])

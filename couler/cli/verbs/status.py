@@ -12,7 +12,10 @@ from couler.config import Settings
 
 
 @click.command("status", cls=RunCommand)
-@output_option(*FORMATS)
+@output_option(*FORMATS, "svg", "html")
 def status(run: driver.Run, settings: Settings, output: str) -> None:
-    """Show how a RUN stands, step by step; without an id, the latest."""
+    """Show how a RUN stands, step by step; without an id, the latest.
+
+    With -o svg or -o html as a picture: couler status -o html > run.html
+    """
     show_status(run, output)
