@@ -19,7 +19,7 @@ def main() -> int:
     parser.add_argument("--store-url-from-env", action="store_true", help="read it from COULER_ENGINE_STORE")
     options = parser.parse_args()
     url = os.environ.pop("COULER_ENGINE_STORE", "") if options.store_url_from_env else ""
-    engine = LocalEngine(options.root, store_url=url or None)
+    engine = LocalEngine(options.root, store=url or None)
     return 0 if engine.execute(options.run_id, options.mode) == "succeeded" else 1
 
 

@@ -71,6 +71,7 @@ def wrap(runtime: str, work: Work, message: dict[str, Any], folder: RunFolder, r
     arguments = [runtime, "run", "--rm", "--name", name, "--workdir", message.get("working_dir", step_folder)]
     for source_path, target, mode in mounts:
         arguments += ["--volume", f"{source_path}:{target}{mode}"]
+    arguments += _volumes(work)
     arguments += _limits(work)
     for variable in sorted([*message["env"], "COULER_RUN_ID"]):
         arguments += ["--env", variable]
@@ -80,6 +81,23 @@ def wrap(runtime: str, work: Work, message: dict[str, Any], folder: RunFolder, r
         arguments += ["--entrypoint", entrypoint]
     message["argv"] = [*arguments, image, *command]
     message["after_kill"] = [runtime, "kill", name]
+
+
+def _volumes(work: Work) -> list[str]:
+    found = []
+    for volume in work.step.volumes:
+        mode = ":ro" if volume.read_only else ""
+        match volume.source:
+            case "host" | "claim" | "new_claim":
+                found += ["--volume", f"{volume.name}:{volume.path}{mode}"]
+            case "empty":
+                found += ["--volume", volume.path]
+            case source:
+                raise EngineError(
+                    f"step '{work.step.name}' mounts a {source.replace('_', ' ')}, which only Kubernetes has",
+                    "give the step a secret or a file instead, or use an engine on Kubernetes",
+                )
+    return found
 
 
 def _limits(work: Work) -> list[str]:

@@ -24,7 +24,7 @@ from couler.backends.local.processes import signal_tree
 from couler.backends.local.tasks import Tasks
 from couler.backends.local.work import Failure, Outcome, Work
 from couler.core.errors import CoulerError
-from couler.runs import RunStore
+from couler.runs import RequestRecord, RunStore
 
 POLL = 0.25
 HELD_AT_MOST = 64
@@ -82,6 +82,7 @@ class Scheduler:
         self.order = itertools.count()
         self.hello = hello(folder.root, folder.scratch, journal.run_id)
         self.next_poll = 0.0
+        self.unanswered: list[RequestRecord] = []
         self.suspended = False
         self.chance = random.Random()
 
@@ -338,15 +339,22 @@ class Scheduler:
     # --- people --------------------------------------------------------------------------------------------------
 
     def _serve_requests(self, now: float) -> None:
-        machine = self.machine
-        for request in self.store.take_requests(self.journal.run_id):
+        """Do what people ask; an answer to a step that does not wait yet is kept until it does."""
+        requests = [*self.unanswered, *self.store.take_requests(self.journal.run_id)]
+        self.unanswered = []
+        for request in requests:
+            message = str(request.data.get("message") or "")
             if request.kind == "stop":
-                machine.stop(now, str(request.data.get("message") or "stopped on request"))
-            elif request.kind == "approve":
-                machine.approve(request.path, now)
-            elif request.kind == "reject":
-                machine.reject(request.path, str(request.data.get("message") or "rejected"), now)
+                self.machine.stop(now, message or "stopped on request")
+            elif not self._answer(request.kind, request.path, message, now):
+                self.unanswered.append(request)
+                continue
             self.journal.tell(f"request-{request.kind}", now, request.path, **dict(request.data))
+
+    def _answer(self, kind: str, path: str, message: str, now: float) -> bool:
+        if kind == "approve":
+            return self.machine.approve(path, now)
+        return self.machine.reject(path, message, now)
 
     def _show_suspension(self) -> None:
         """The run counts as suspended while nothing goes on but waiting for people."""
