@@ -15,7 +15,7 @@ from couler.cli.options import RUNNING, STORE, setting_options
 from couler.cli.parameters import as_option, from_file, from_pairs
 from couler.cli.talk import listen
 from couler.config import Settings, load_settings
-from couler.core.errors import CoulerError
+from couler.core.errors import CoulerError, NotFoundError
 from couler.core.ir.model import Workflow
 
 
@@ -123,6 +123,8 @@ class RunCommand(click.Command):
         """Load settings and run, then call the verb."""
         settings = settings_from(ctx.params)
         ref = ctx.params.pop("ref")
+        if not has_runs(settings):
+            raise NotFoundError(f"there are no runs in {settings.root}", "`couler run FILE` starts one")
         ctx.params["run"] = driver.get_run(ref, **store_options(settings))
         ctx.params["settings"] = settings
         return super().invoke(ctx)
@@ -146,6 +148,11 @@ def store_options(settings: Settings) -> dict[str, Any]:
     return {"root": settings.root, "store": settings.store}
 
 
+def has_runs(settings: Settings) -> bool:
+    """Whether there can be runs; a look at them must not make a store."""
+    return settings.store is not None or (settings.root / "runs.db").exists()
+
+
 def run_options(settings: Settings) -> dict[str, Any]:
     """How to run, for the driver; what nobody set is left to it."""
     names = ("artifacts", "runtime", "workers", "cpu", "memory", "max_value", "namespace")
@@ -156,5 +163,6 @@ def run_options(settings: Settings) -> dict[str, Any]:
 
 def _run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Ids of the latest runs, for the shell."""
-    runs = driver.list_runs(limit=30, **store_options(load_settings()))
+    settings = load_settings()
+    runs = driver.list_runs(limit=30, **store_options(settings)) if has_runs(settings) else []
     return [run.id for run in runs if run.id.startswith(incomplete)]

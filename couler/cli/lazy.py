@@ -5,10 +5,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
 from couler.core.errors import near
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class LazyGroup(click.Group):
             with formatter.section(section):
                 formatter.write_dl(rows, col_spacing=4)
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[click.shell_completion.CompletionItem]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Verbs that begin so, without importing them."""
         from click.shell_completion import CompletionItem  # only the shell asks
 

@@ -25,22 +25,27 @@ class Event(Protocol):
     @property
     def run(self) -> str:
         """Id of the run."""
+        ...
 
     @property
     def time(self) -> float:
         """Epoch seconds."""
+        ...
 
     @property
     def kind(self) -> str:
         """What happened."""
+        ...
 
     @property
     def path(self) -> str:
         """The step instance; empty for the run itself."""
+        ...
 
     @property
     def data(self) -> Any:
         """Details."""
+        ...
 
 
 @dataclass(slots=True)

@@ -30,30 +30,37 @@ class RunLike(Protocol):
     @property
     def id(self) -> str:
         """Name of the run."""
+        ...
 
     @property
     def workflow(self) -> str:
         """Name of the workflow."""
+        ...
 
     @property
     def engine(self) -> str:
         """Name of the engine."""
+        ...
 
     @property
     def status(self) -> str:
         """How it stands."""
+        ...
 
     @property
     def started(self) -> float | None:
         """Epoch seconds."""
+        ...
 
     @property
     def ended(self) -> float | None:
         """Epoch seconds."""
+        ...
 
     @property
     def message(self) -> str:
         """Why it stands so."""
+        ...
 
 
 def html_run(

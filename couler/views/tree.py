@@ -20,26 +20,32 @@ class StepLike(Protocol):
     @property
     def path(self) -> str:
         """Path of the instance."""
+        ...
 
     @property
     def status(self) -> str:
         """How it stands."""
+        ...
 
     @property
     def started(self) -> float | None:
         """Epoch seconds."""
+        ...
 
     @property
     def ended(self) -> float | None:
         """Epoch seconds."""
+        ...
 
     @property
     def attempts(self) -> int:
         """How many were started."""
+        ...
 
     @property
     def message(self) -> str:
         """Why it stands so."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def test_the_last_line_of_a_failed_run_is_the_steps_own(couler: Couler) -> None:
         (["run", "flow.py", "--wat"], 2, "No such option '--wat'"),
         (["run", "flou.py"], 2, "did you mean 'flow.py'?"),
         (["runn"], 2, "there is no command 'runn'; did you mean 'run'?"),
-        (["status"], 2, "run"),
+        (["status"], 2, "there are no runs in "),
         (["run", "flow.py", "--n", "1", "--engine", "loca"], 2, "did you mean 'local'?"),
         (["run", "flow.py", "--n", "1", "--runtime", "dockr"], 2, "expected process or docker or podman"),
         (["run", "broken.py"], 3, "broken.py:2: SyntaxError"),

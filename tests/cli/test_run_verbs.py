@@ -149,6 +149,20 @@ def test_doctor_fails_when_the_store_cannot_be_read(inside: Couler, project: Pat
     assert [row["check"] for row in json.loads(bad.stdout) if row["state"] == "fail"] == ["store"]
 
 
+def test_doctor_reports_settings_that_are_wrong(inside: Couler, project: Path) -> None:
+    (project / "couler.toml").write_text("bad = 1\n")
+    rows = json.loads(inside("doctor", "-o", "json").stdout)
+    assert (rows[0]["check"], rows[0]["state"]) == ("settings", "fail")
+    assert "unknown setting 'bad'" in rows[0]["found"]
+    assert rows[1]["check"] == "python"
+
+
+def test_looking_at_runs_makes_no_store(inside: Couler, project: Path) -> None:
+    assert inside("list").stdout.split() == ["ID", "WORKFLOW", "ENGINE", "STATUS", "STARTED", "TOOK"]
+    assert inside("status").returncode == 2
+    assert not (project / ".couler").exists()
+
+
 def test_engines_lists_features_and_version_says_which(inside: Couler) -> None:
     text = inside("engines").stdout
     assert text.splitlines()[0].split() == ["FEATURE", "LOCAL"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from couler import driver
-from couler.cli.job import settings_from, store_options
+from couler.cli.job import has_runs, settings_from, store_options
 from couler.cli.options import FORMATS, STORE, output_option, setting_options
 from couler.cli.output import emit_records
 from couler.cli.result import RUN_COLUMNS, run_row
@@ -18,8 +20,9 @@ from couler.cli.result import RUN_COLUMNS, run_row
 @output_option(*FORMATS)
 def list_(limit: int, workflow: str | None, state: str | None, output: str, **flags: object) -> None:
     """List runs, the newest first."""
-    options = store_options(settings_from(dict(flags)))
-    found = driver.list_runs(limit=limit, workflow=workflow, status=state, **options)
+    settings = settings_from(dict(flags))
+    wanted: dict[str, Any] = {"limit": limit, "workflow": workflow, "status": state}
+    found = driver.list_runs(**wanted, **store_options(settings)) if has_runs(settings) else []
     emit_records([run_row(run) for run in found], output, RUN_COLUMNS)
 
 
