@@ -1,0 +1,1 @@
+"""Remembering the outputs of steps. Empty in this version."""

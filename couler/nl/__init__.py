@@ -1,0 +1,1 @@
+"""From a sentence to a checked workflow. Empty in this version."""
