@@ -30,6 +30,9 @@ class _Unannotated(ast.NodeTransformer):
 def free_names(tree: ast.Module) -> list[tuple[str, int]]:
     r"""Global names that the code reads and does not bind at its top level, each with the line of its first use.
 
+    Raises:
+        SyntaxError: The code cannot stand by itself, such as a function with ``nonlocal``.
+
     >>> free_names(ast.parse("def f(x):\n    y = helper(x)\n    return y + LIMIT"))
     [('helper', 2), ('LIMIT', 3)]
     """
@@ -52,3 +55,20 @@ def _read_globals(table: symtable.SymbolTable) -> Iterator[str]:
             yield symbol.get_name()
     for child in table.get_children():
         yield from _read_globals(child)
+
+
+def names_in_fields(tree: ast.AST) -> list[str]:
+    r"""Names in the annotations of class fields, which dataclasses and validation libraries look up by themselves.
+
+    >>> names_in_fields(ast.parse("class Point:\n    x: Optional[int] = None"))
+    ['Optional', 'int']
+    """
+    fields = [
+        statement.annotation
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for statement in node.body
+        if isinstance(statement, ast.AnnAssign)
+    ]
+    found = (name.id for field in fields for name in ast.walk(field) if isinstance(name, ast.Name))
+    return list(dict.fromkeys(found))

@@ -1,53 +1,57 @@
 """Make a function's source travel: a module that runs in a bare Python, without couler and without the user's files.
 
 The text of the function is kept as it is written; its decorators by couler and the defaults of file outputs are cut
-out.
-Whatever it uses from its module goes along: imports, constants, helper functions and classes, and whole modules of
-the user's own. ``from __future__ import annotations`` keeps annotations from being evaluated.
+out. Whatever it uses from its module goes along: imports, constants, helper functions and classes, and whole modules
+of the user's own. ``from __future__ import annotations`` keeps annotations from being evaluated.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
-import importlib.util
 import inspect
-import linecache
-import os
-import site
 import sys
-import sysconfig
-import textwrap
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from couler.core.dsl.annotations import OutPath, describe
-from couler.core.dsl.names import free_names
+from couler.core.dsl.annotations import describe
+from couler.core.dsl.cutting import Definition, is_couler, without_couler
+from couler.core.dsl.literals import is_literal, literal
+from couler.core.dsl.names import free_names, names_in_fields
+from couler.core.dsl.origins import Import, Origin, absolute, is_users, user_module
 from couler.core.errors import DefinitionError, near
 
-_BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
-_HEADER = "from __future__ import annotations\n"
-_EMBED = """
-def _embed(name, source, package):
-    import sys, types
-    module = types.ModuleType(name)
-    module.__file__ = "<" + name + ">"
-    if package:
-        module.__path__ = []
-    sys.modules[name] = module
-    exec(compile(source, module.__file__, "exec"), module.__dict__)
-    parent, _, child = name.rpartition(".")
-    if parent:
-        setattr(sys.modules[parent], child, module)
+_BUILTINS = frozenset(dir(builtins))
+_OF_MODULES = frozenset({"__name__", "__doc__", "__package__", "__spec__", "__loader__", "__builtins__"})
+_ENVIRONMENT = frozenset({"environ", "getenv", "getpass", "environb"})
+_HEADER = "from __future__ import annotations"
+_SERVE = """
+def _serve_modules(sources):
+    import importlib.abc
+    import importlib.util
+    import sys
 
+    class ServedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+        def find_spec(self, name, path=None, target=None):
+            if name in sources:
+                return importlib.util.spec_from_loader(name, self, origin="<" + name + ">", is_package=sources[name][1])
+
+        def exec_module(self, module):
+            text = sources[module.__name__][0]
+            exec(compile(text, "<" + module.__name__ + ">", "exec", dont_inherit=True), module.__dict__)
+
+    for name in sources:
+        sys.modules.pop(name, None)
+    sys.meta_path[:] = [item for item in sys.meta_path if type(item).__name__ != "ServedModules"]
+    sys.meta_path.insert(0, ServedModules())
 """
 
 
 def unwrap(function: Any) -> Any:
     """The user's own function below couler's decorators."""
-    while hasattr(function, "__couler_function__"):
+    while "__couler_function__" in getattr(function, "__dict__", ()):
         function = function.__couler_function__
     return function
 
@@ -63,18 +67,33 @@ def portable_source(function: Callable[..., Any]) -> str:
             names it with its line.
     """
     function = unwrap(function)
-    _refuse_shapes(function)
+    refuse_shapes(function)
     return _Bundle(function).text()
 
 
-def _refuse_shapes(function: Any) -> None:
-    what = describe(function, "step")
-    if not inspect.isfunction(function):
+def refuse_shapes(function: Any) -> None:
+    """Raise DefinitionError for what has no source of its own: lambdas, generators, builtins and other objects."""
+    core = _core(function)
+    if not inspect.isfunction(core):
         raise DefinitionError(f"{function!r} is not a Python function", "decorate a function defined with def")
-    if function.__name__ == "<lambda>":
+    what = describe(core, "step")
+    if core.__name__ == "<lambda>":
         raise DefinitionError(f"{what}: a lambda has no source of its own", "define it with def")
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+    if inspect.isgeneratorfunction(core) or inspect.isasyncgenfunction(core):
         raise DefinitionError(f"{what}: a generator has no result", "return a list, or write a file")
+
+
+def _only_couler_wraps(value: Any) -> bool:
+    inner = unwrap(value)
+    return inner is not value and inner is _core(value)
+
+
+def _core(value: Any) -> Any:
+    """What stands in the source, below decorators that follow the custom of `functools.wraps`."""
+    try:
+        return inspect.unwrap(unwrap(value))
+    except (ValueError, TypeError):
+        return value
 
 
 @dataclass
@@ -83,139 +102,273 @@ class _Bundle:
 
     entry: Any
     imports: dict[str, None] = field(default_factory=dict)
-    modules: dict[str, str] = field(default_factory=dict)
+    modules: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    package: str = ""
     parts: list[str] = field(default_factory=list)
     owners: dict[str, object] = field(default_factory=dict)
 
     def text(self) -> str:
-        self._function(self.entry, describe(self.entry, "step"), is_entry=True)
-        embedded = "".join(self.modules.values())
-        head = _HEADER + (_EMBED + embedded if embedded else "")
-        imports = "\n".join(self.imports)
-        return "\n\n".join(part for part in [head.rstrip("\n"), imports, *self.parts] if part) + "\n"
+        core = _core(self.entry)
+        self.owners[core.__name__] = core
+        self._define(core, describe(core, "step"), wrapped=self.entry is core)
+        if self.entry.__name__ != core.__name__ and self.entry.__name__.isidentifier():
+            self.parts.append(f"{self.entry.__name__} = {core.__name__}")
+        head = _HEADER
+        if self.package:
+            head += f"\n\n__package__ = {self.package!r}"
+        if self.modules:
+            head += f"\n{_SERVE}\n\n_serve_modules({self.modules!r})"
+        return "\n\n".join(part for part in [head, "\n".join(self.imports), *self.parts] if part) + "\n"
 
-    def _function(self, function: Any, what: str, *, is_entry: bool = False) -> None:
-        source, first_line = _source_of(function, what)
+    # --- functions and classes of the user
+
+    def _define(self, target: Any, what: str, *, wrapped: bool = False) -> None:
+        origin = Origin.of(target)
+        source, first_line = _source_of(target, origin, what)
+        definition = _definition(_parse(source, what))
+        source = without_couler(source, definition, target, origin.scope, wrapped)
         tree = _parse(source, what)
-        definition = tree.body[0]
-        assert isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-        source = _without_couler(source, definition, function)
-        closure = _closure(function)
-        for name, line in free_names(_parse(source, what)):
+        self._modules_imported_inside(tree, origin, what, first_line)
+        closure = _closure(target)
+        for name, line in _free_names(tree, what):
             if name == definition.name:
                 continue
+            where = f"{what}, line {first_line + line - 1}"
             if name in closure:
-                self._constant(name, closure[name], f"{what}, line {first_line + line - 1}", function)
+                self._bring_from_closure(name, closure[name], origin, where)
             else:
-                self._name(name, function, f"{what}, line {first_line + line - 1}", first_line + line - 1)
-        self.parts.append(source.rstrip("\n"))
+                self._bring_global(name, origin, where)
+        self._bring_fields(tree, origin, what)
+        self.parts.append(source.strip("\n"))
 
-    def _name(self, name: str, user: Any, where: str, line: int) -> None:
-        """Bring along what ``name`` means in the module of ``user``."""
-        scope = _globals_of(user)
-        if name not in scope:
+    def _bring_from_closure(self, name: str, value: Any, origin: Origin, where: str) -> None:
+        if inspect.isfunction(value) and _is_decorated(value):
+            raise DefinitionError(
+                f"{where}: '{name}' is a function below a decorator that does not use functools.wraps",
+                "add @functools.wraps(function) to the function inside the decorator",
+            )
+        self._own(name, value, origin, where)
+
+    def _bring_global(self, name: str, origin: Origin, where: str) -> None:
+        """Bring along what a name means in the module of its user."""
+        if name in _OF_MODULES:
+            return
+        if name == "__file__":
+            raise DefinitionError(
+                f"{where}: '__file__' names a place on this machine, and the step runs elsewhere",
+                "hand files over as inputs: couler.InFile",
+            )
+        if name not in origin.scope:
             if name in _BUILTINS:
                 return
             raise DefinitionError(
-                f"{where}: the name '{name}' is not defined in {scope.get('__name__', 'its module')}",
-                near(name, [*scope, *_BUILTINS])
+                f"{where}: the name '{name}' is not defined in {origin.name}",
+                near(name, [*origin.scope, *_BUILTINS])
                 or "define or import it at the top of the file, or inside the function",
             )
-        value = scope[name]
+        self._own(name, origin.scope[name], origin, where)
+
+    def _bring_fields(self, tree: ast.Module, origin: Origin, what: str) -> None:
+        """Types of class fields, where they can travel: dataclasses and others look them up by name."""
+        for name in names_in_fields(tree):
+            if name not in origin.scope or name in self.owners:
+                continue
+            before = dict(self.imports), dict(self.modules), list(self.parts), dict(self.owners)
+            try:
+                self._bring_global(name, origin, what)
+            except DefinitionError:
+                self.imports, self.modules, self.parts, self.owners = before
+
+    def _own(self, name: str, value: Any, origin: Origin, where: str) -> None:
+        """Bind a name once; two meanings of one name cannot travel in one module."""
+        core = _core(value)
         if name in self.owners:
             known = self.owners[name]
-            same = known is value or (_is_literal(value) and type(known) is type(value) and known == value)
-            if not same:
+            literals = is_literal(value) and is_literal(known)
+            if known is not core and not (literals and literal(known) == literal(value)):
                 raise DefinitionError(
-                    f"{where}: the name '{name}' means different things in the modules whose code "
-                    "travels with the step",
+                    f"{where}: the name '{name}' means different things in the modules whose code travels with "
+                    "the step",
                     "rename one of them",
                 )
             return
-        self.owners[name] = value
-        self._value(name, value, user, where)
+        self.owners[name] = core
+        self._bring(name, value, origin, where)
 
-    def _value(self, name: str, value: Any, user: Any, where: str) -> None:
-        inner = unwrap(value)
+    # --- what a name stands for
+
+    def _bring(self, name: str, value: Any, origin: Origin, where: str) -> None:
+        core = _core(value)
         if isinstance(value, types.ModuleType):
-            self._module(value, where)
-            dotted = value.__name__
-            plain = dotted == name or ("." in dotted and dotted.split(".")[0] == name)
-            self.imports[f"import {dotted}" if plain else f"import {dotted} as {name}"] = None
-        elif _is_couler(inner):
+            self._bring_module(name, value, origin, where)
+        elif is_literal(value):
+            _refuse_environment(name, value, origin, where)
+            self.parts.append(f"{name} = {literal(value)}")
+        elif is_couler(core):
             raise DefinitionError(
                 f"{where}: couler's '{name}' is used inside the step, and couler is not installed where it runs",
                 "steps receive values and return values; call other steps from the workflow function",
             )
-        elif inspect.isfunction(inner) or inspect.isclass(inner):
-            self._definition(name, inner, where)
-        else:
-            self._constant(name, value, where, user)
+        elif inspect.isfunction(core) or inspect.isclass(core):
+            self._bring_definition(name, value, core, origin, where)
+        elif not self._bring_import(name, value, origin, where):
+            self._bring_object(name, value, origin, where)
 
-    def _definition(self, name: str, value: Any, where: str) -> None:
-        module = sys.modules.get(value.__module__)
-        if module is not None and not _is_users(module):
-            self.imports[_from_import(value.__module__, value.__qualname__, name, where)] = None
+    def _bring_definition(self, name: str, value: Any, core: Any, origin: Origin, where: str) -> None:
+        module = sys.modules.get(core.__module__)
+        if module is not None and not is_users(module):
+            if not self._bring_import(name, value, origin, where):
+                self.imports[_importable(core, name, where).statement()] = None
             return
-        if value.__name__ == "<lambda>":
+        if core.__name__ == "<lambda>" and not _assigned(name, value, origin):
             raise DefinitionError(f"{where}: '{name}' is a lambda and has no source of its own", "define it with def")
-        self._function(value, where)
-        if value.__name__ != name:
-            self.parts.append(f"{name} = {value.__name__}")
+        if "<locals>" in core.__qualname__ and _assigned(name, value, origin):
+            self._bring_object(name, value, origin, where)
+        elif core.__name__ == name:
+            self._define(core, f"{where}, in '{name}'", wrapped=_only_couler_wraps(value))
+        elif core.__name__ == "<lambda>":
+            self._bring_object(name, value, origin, where)
+        else:
+            self._own(core.__name__, value, origin, where)
+            self.parts.append(f"{name} = {core.__name__}")
 
-    def _module(self, module: types.ModuleType, where: str) -> None:
-        if module.__name__.partition(".")[0] == "couler":
+    def _bring_import(self, name: str, value: Any, origin: Origin, where: str) -> bool:
+        """Repeat the import that binds the name; what comes from the user's modules is taken from there."""
+        found = origin.imports(name, value)
+        for item in found:
+            _refuse_couler(item.module, where)
+            if user_module(item.module) is None:
+                self.imports[item.statement()] = None
+                continue
+            source = Origin.of(sys.modules[item.module])
+            if item.attribute == name:
+                self._bring(name, value, source, where)
+            else:
+                self._own(item.attribute, value, source, where)
+                self.parts.append(f"{name} = {item.attribute}")
+        return bool(found)
+
+    def _bring_object(self, name: str, value: Any, origin: Origin, where: str) -> None:
+        """Repeat the statement that makes an object, such as ``WORD = re.compile(...)``."""
+        found = _assigned(name, value, origin)
+        if found is None:
+            kind = type(value)
             raise DefinitionError(
-                f"{where}: couler is not installed where the step runs", "use couler outside of steps only"
+                f"{where}: '{name}' is a {kind.__module__}.{kind.__qualname__}, which has no source that can travel "
+                "with the step",
+                "create it inside the function, or pass it as an input or a file",
             )
-        if not _is_users(module) or module.__name__ in self.modules:
-            return
-        parent = module.__name__.rpartition(".")[0]
-        if parent and parent in sys.modules:
-            self._module(sys.modules[parent], where)
-        try:
-            source = inspect.getsource(module)
-        except (OSError, TypeError):
-            source = ""
-        self.modules[module.__name__] = ""  # against circles; filled below, after what it imports
-        for inner in _imported_by(source, module):
-            self._module(inner, where)
-        del self.modules[module.__name__]
-        is_package = hasattr(module, "__path__")
-        self.modules[module.__name__] = f"_embed({module.__name__!r}, {source!r}, {is_package})\n"
-
-    def _constant(self, name: str, value: Any, where: str, user: Any) -> None:
-        if _is_literal(value):
-            self.parts.append(f"{name} = {value!r}")
-            return
-        statement = _assignment(name, user)
-        if statement is None:
-            imported = _import_statement(name, user)
-            if imported is None:
-                raise DefinitionError(
-                    f"{where}: '{name}' is a {type(value).__module__}.{type(value).__qualname__}, "
-                    "which has no source that can "
-                    "travel with the step",
-                    "create it inside the function, or pass it as an input or a file",
-                )
-            self.imports[imported] = None
-            return
-        for inner, line in free_names(ast.parse(statement)):
+        statement, _ = found
+        _refuse_environment(name, value, origin, where)
+        for inner, _ in _free_names(ast.parse(statement), where):
             if inner != name:
-                self._name(inner, user, where, line)
+                self._bring_global(inner, origin, where)
         self.parts.append(statement)
 
+    # --- modules
 
-def _source_of(function: Any, what: str) -> tuple[str, int]:
-    try:
-        lines, first = inspect.getsourcelines(function)
-    except (OSError, TypeError):
-        name = getattr(function, "__name__", "?")
+    def _bring_module(self, name: str, module: types.ModuleType, origin: Origin, where: str) -> None:
+        imports = origin.imports(name, module) or (Import(module.__name__, "", name),)
+        for item in imports:
+            whole = f"{item.module}.{item.attribute}" if item.attribute else item.module
+            _refuse_couler(whole, where)
+            self._serve(item.module, where)
+            self._serve(whole, where)
+            self.imports[item.statement()] = None
+
+    def _modules_imported_inside(self, tree: ast.Module, origin: Origin, what: str, first_line: int) -> None:
+        for node, name in _imports_in(tree, origin.package):
+            where = f"{what}, line {first_line + node.lineno - 1}"
+            _refuse_couler(name, where)
+            if isinstance(node, ast.ImportFrom) and node.level:
+                self.package = origin.package
+            self._serve(name, where)
+
+    def _serve(self, name: str, where: str) -> None:
+        """Take along the text of a user's module, of its packages, and of what it imports."""
+        found = user_module(name) if name not in self.modules else None
+        if found is None:
+            return
+        if found.source is None:
+            raise DefinitionError(
+                f"{where}: the module '{name}' is compiled, so its source cannot travel with the step",
+                "install it where the step runs, and here: then it is imported there",
+            )
+        self.modules[name] = (found.source, found.is_package)
+        parent = name.rpartition(".")[0]
+        if parent:
+            self._serve(parent, where)
+        package = name if found.is_package else parent
+        for node, inner in _imports_in(_parse(found.source, f"{where}: module '{name}'"), package):
+            inside = f"{where}: module '{name}', line {node.lineno}"
+            _refuse_couler(inner, inside)
+            self._serve(inner, inside)
+
+
+def _refuse_couler(module: str, where: str) -> None:
+    if module.partition(".")[0] == "couler":
         raise DefinitionError(
-            f"{what}: the source of '{name}' cannot be found, so it cannot travel to where the step runs",
-            "define it in a file or a notebook cell, not in exec() or the interactive prompt",
-        ) from None
-    return textwrap.dedent("".join(lines)), first
+            f"{where}: couler is not installed where the step runs", "use couler outside of steps only"
+        )
+
+
+def _assigned(name: str, value: Any, origin: Origin) -> tuple[str, ast.expr] | None:
+    """The statement of the module that made this very value."""
+    return origin.assignment(name) if origin.scope.get(name) is value else None
+
+
+def _refuse_environment(name: str, value: Any, origin: Origin, where: str) -> None:
+    """What is read from the environment here may be a secret, and the source is written into the workflow's text."""
+    found = _assigned(name, value, origin)
+    if found is None:
+        return
+    used = {getattr(node, "attr", getattr(node, "id", "")) for node in ast.walk(found[1])}
+    if used & _ENVIRONMENT:
+        raise DefinitionError(
+            f"{where}: '{name}' is read from the environment of this machine, and would be written into the workflow",
+            f'read it inside the function, and give it with secrets={{"{name}": couler.secret("name", "key")}} or env=',
+        )
+
+
+def _importable(value: Any, name: str, where: str) -> Import:
+    if "." in value.__qualname__:
+        raise DefinitionError(
+            f"{where}: '{name}' is defined inside {value.__module__}.{value.__qualname__.rpartition('.')[0]} "
+            "and cannot be imported",
+            "import it at the top of the file",
+        )
+    return Import(value.__module__, value.__qualname__, name)
+
+
+def _imports_in(tree: ast.AST, package: str) -> Iterator[tuple[ast.Import | ast.ImportFrom, str]]:
+    """Imports anywhere in the code, each with the modules that it may name; those for type checkers are left out."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((node, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = absolute(node, package)
+            yield from ((node, name) for name in [base, *(f"{base}.{alias.name}" for alias in node.names)] if base)
+        else:
+            yield from _imports_in(node, package)
+
+
+def _source_of(target: Any, origin: Origin, what: str) -> tuple[str, int]:
+    """The text, as it is written, and the number of its first line; text that is indented stands below ``if True:``."""
+    try:
+        lines, first = inspect.getsourcelines(target)
+    except (OSError, TypeError):
+        text = origin.class_text(target.__name__) if inspect.isclass(target) else None
+        if text is None:
+            raise DefinitionError(
+                f"{what}: the source of '{target.__name__}' cannot be found, so it cannot travel to where the step "
+                "runs",
+                "define it in a file or a notebook cell, not in exec() or the interactive prompt",
+            ) from None
+        lines, first = [text], 1
+    text = "".join(lines)
+    return (f"if True:\n{text}", first - 1) if text[:1] in " \t" else (text, first)
 
 
 def _parse(source: str, what: str) -> ast.Module:
@@ -227,53 +380,33 @@ def _parse(source: str, what: str) -> ast.Module:
         ) from None
 
 
-def _without_couler(source: str, definition: ast.AST, function: Any) -> str:
-    """Cut out decorators that are couler's and defaults such as ``couler.out("model.pkl")``."""
-    lines = source.encode().splitlines(keepends=True)
-    cuts: list[tuple[int, int, int, int, bytes]] = []
-    assert isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-    scope = _globals_of(function)
-    for decorator in definition.decorator_list:
-        if _is_couler(_evaluate(decorator, scope)):
-            end = decorator.end_lineno or decorator.lineno
-            cuts.append((decorator.lineno, 0, end + 1, 0, b""))
-    if not isinstance(definition, ast.ClassDef):
-        named = [*definition.args.posonlyargs, *definition.args.args, *definition.args.kwonlyargs]
-        defaults = {name: item.default for name, item in inspect.signature(function).parameters.items()}
-        nodes = _default_nodes(definition.args)
-        for argument in named:
-            node = nodes.get(argument.arg)
-            if node is not None and isinstance(defaults.get(argument.arg), OutPath):
-                cuts.append((node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0, b"None"))
-    for first, start, last, stop, replacement in sorted(cuts, reverse=True):
-        tail = lines[last - 1][stop:] if last <= len(lines) else b""
-        lines[first - 1 : last] = [lines[first - 1][:start] + replacement + tail]
-    return b"".join(lines).decode()
+def _definition(tree: ast.Module) -> Definition:
+    first = tree.body[0]
+    if isinstance(first, ast.If):
+        first = first.body[0]
+    assert isinstance(first, Definition)
+    return first
 
 
-def _default_nodes(arguments: ast.arguments) -> dict[str, ast.expr]:
-    positional = [*arguments.posonlyargs, *arguments.args]
-    pairs = list(zip(reversed(positional), reversed(arguments.defaults), strict=False))
-    pairs += [(name, node) for name, node in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if node]
-    return {name.arg: node for name, node in pairs}
+def _free_names(tree: ast.Module, what: str) -> list[tuple[str, int]]:
+    try:
+        return free_names(tree)
+    except SyntaxError as error:
+        raise DefinitionError(
+            f"{what}: it cannot stand by itself: {error.msg}",
+            "a step has no variables of the function around it; take them as parameters",
+        ) from None
 
 
-def _evaluate(node: ast.expr, scope: dict[str, Any]) -> Any:
-    """What a decorator expression refers to, by names and attributes only."""
-    if isinstance(node, ast.Call):
-        return _evaluate(node.func, scope)
-    if isinstance(node, ast.Name):
-        return scope.get(node.id)
-    if isinstance(node, ast.Attribute):
-        return getattr(_evaluate(node.value, scope), node.attr, None)
-    return None
-
-
-def _is_couler(value: Any) -> bool:
-    module = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
-    if not isinstance(module, str):
-        module = getattr(type(value), "__module__", "")
-    return module.partition(".")[0] == "couler" or type(value).__module__.partition(".")[0] == "couler"
+def _is_decorated(function: Any) -> bool:
+    """Whether other decorators than couler's stand above a function."""
+    try:
+        source, _ = _source_of(function, Origin.of(function), "")
+        definition = _definition(_parse(source, ""))
+    except (DefinitionError, AssertionError):
+        return False
+    text = without_couler(source, definition, function, Origin.of(function).scope, True)
+    return bool(_definition(_parse(text, "")).decorator_list)
 
 
 def _closure(function: Any) -> dict[str, Any]:
@@ -286,115 +419,3 @@ def _closure(function: Any) -> dict[str, Any]:
         except ValueError:  # not assigned yet
             continue
     return {name: value for name, value in values.items() if name != "__class__"}
-
-
-def _globals_of(value: Any) -> dict[str, Any]:
-    if inspect.isfunction(value):
-        return value.__globals__
-    module = sys.modules.get(getattr(value, "__module__", ""))
-    return vars(module) if module is not None else {}
-
-
-def _is_literal(value: Any) -> bool:
-    if value is None or isinstance(value, (str, bytes, bool, int, float, complex)):
-        return type(value).__module__ == "builtins"
-    if type(value) in (list, tuple, set):
-        return all(_is_literal(item) for item in value) and not (type(value) is set and not value)
-    if type(value) is dict:
-        return all(_is_literal(key) and _is_literal(item) for key, item in value.items())
-    return False
-
-
-def _module_tree(user: Any) -> tuple[str, ast.Module] | None:
-    """Text and syntax tree of the file, or of the notebook cells, in which ``user`` is defined."""
-    code = getattr(user, "__code__", None)
-    try:
-        file = code.co_filename if code is not None else inspect.getsourcefile(user)
-        text = "".join(linecache.getlines(file or ""))
-        return text, ast.parse(text)
-    except (SyntaxError, TypeError, OSError):
-        return None
-
-
-def _top_level(tree: ast.Module) -> Iterator[ast.stmt]:
-    for statement in tree.body:
-        yield statement
-        if isinstance(statement, (ast.If, ast.Try)):
-            yield from (inner for inner in ast.walk(statement) if isinstance(inner, ast.stmt))
-
-
-def _assignment(name: str, user: Any) -> str | None:
-    """The one statement at module level that binds ``name``."""
-    found = _module_tree(user)
-    if found is None:
-        return None
-    text, tree = found
-    matches = []
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign) and any(
-            isinstance(target, ast.Name) and target.id == name for target in statement.targets
-        ):
-            matches.append(ast.get_source_segment(text, statement))
-        elif (
-            isinstance(statement, ast.AnnAssign)
-            and isinstance(statement.target, ast.Name)
-            and statement.value is not None
-            and statement.target.id == name
-        ):
-            matches.append(f"{name} = {ast.get_source_segment(text, statement.value)}")
-    return matches[0] if len(matches) == 1 else None
-
-
-def _import_statement(name: str, user: Any) -> str | None:
-    """The import at module level that binds ``name``, written alone."""
-    found = _module_tree(user)
-    for statement in _top_level(found[1]) if found else ():
-        if isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
-            for alias in statement.names:
-                if (alias.asname or alias.name) == name:
-                    return f"from {statement.module} import {alias.name}" + (f" as {name}" if alias.asname else "")
-    return None
-
-
-def _from_import(module: str, qualified: str, name: str, where: str) -> str:
-    if "." in qualified:
-        raise DefinitionError(
-            f"{where}: '{name}' is defined inside {module}.{qualified.rpartition('.')[0]} and cannot be imported"
-        )
-    return f"from {module} import {qualified}" + (f" as {name}" if qualified != name else "")
-
-
-def _imported_by(source: str, module: types.ModuleType) -> Iterator[types.ModuleType]:
-    for node in ast.walk(ast.parse(source)):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            package = module.__name__ if hasattr(module, "__path__") else module.__name__.rpartition(".")[0]
-            base = (
-                importlib.util.resolve_name("." * node.level + (node.module or ""), package or None)
-                if node.level
-                else node.module
-            )
-            names = [base or "", *(f"{base}.{alias.name}" for alias in node.names)]
-        yield from (sys.modules[name] for name in names if name in sys.modules)
-
-
-def _library_folders() -> tuple[str, ...]:
-    paths = sysconfig.get_paths()
-    folders = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
-    folders.update(site.getsitepackages() if hasattr(site, "getsitepackages") else ())
-    folders.add(site.getusersitepackages())
-    return tuple(os.path.realpath(folder) + os.sep for folder in folders)
-
-
-def _is_users(module: types.ModuleType) -> bool:
-    """Whether a module is the user's own code and not installed where steps run."""
-    if module.__name__ == "__main__":
-        return True
-    file = getattr(module, "__file__", None)
-    if file is None:
-        return bool(getattr(module, "__path__", None)) and not module.__spec__
-    if module.__name__.partition(".")[0] in sys.stdlib_module_names:
-        return False
-    return not os.path.realpath(file).startswith(_library_folders())

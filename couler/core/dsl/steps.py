@@ -14,7 +14,7 @@ from couler.core.dsl.annotations import REQUIRED, Argument, OutPath, Signature, 
 from couler.core.dsl.artifacts import Artifact
 from couler.core.dsl.builder import Draft, ScopeBuilder, element_type, type_of
 from couler.core.dsl.expr import Adopt, Expression, Output, plain
-from couler.core.dsl.source import portable_source, unwrap
+from couler.core.dsl.source import portable_source, refuse_shapes, unwrap
 from couler.core.errors import DefinitionError, near
 from couler.core.ir import model as ir
 
@@ -268,8 +268,7 @@ def step(
 
     def decorate(target: Callable[P, R]) -> StepFunction[P, R]:
         what = describe(target, "step")
-        if isinstance(target, (staticmethod, classmethod)) or not callable(target):
-            raise DefinitionError(f"{target!r} is not a function", "decorate a function defined with def")
+        refuse_shapes(target)
         return StepFunction(target, name, options.convert(step_options, what), outputs)
 
     return decorate if function is None else decorate(function)
