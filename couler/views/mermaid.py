@@ -70,7 +70,7 @@ def _class(node: Node) -> str:
 def _quoted(text: str) -> str:
     """A quoted label in which nothing is Markdown, HTML or Mermaid; entities are written as ``#35;``."""
     escaped = "".join(_entity(character) for character in text)
-    return f'"{escaped}"'
+    return f'"{escaped or " "}"'
 
 
 def _entity(character: str) -> str:

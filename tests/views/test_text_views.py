@@ -107,6 +107,10 @@ def test_mermaid_ids_are_safe_and_labels_escaped() -> None:
     assert lines[3] == "    n0 --> n1"
 
 
+def test_mermaid_never_has_an_empty_label() -> None:
+    assert 'n0[" "]' in mermaid(Workflow(name="w", steps=(script(""),)))
+
+
 def test_mermaid_shows_groups_conditions_and_statuses() -> None:
     text = mermaid(selection(), {"load": "succeeded"})
     assert '    subgraph n1["train<br/>steps, for each of models"]' in text
