@@ -20,7 +20,7 @@ from couler.backends.local.journal import Journal, owner, previous_of
 from couler.backends.local.layout import RunFolder
 from couler.backends.local.lock import RunLock, holder
 from couler.backends.local.machine import Machine
-from couler.backends.local.pool import end_leftovers
+from couler.backends.local.pool import WorkerProcess, end_leftovers, hello
 from couler.backends.local.scheduler import Limits, Scheduler
 from couler.backends.local.tasks import Tasks
 from couler.core.errors import ParameterError, StateError, near
@@ -153,7 +153,7 @@ class LocalEngine:
         """
         record = self.store.run(run_id)
         folder = RunFolder(self.root, run_id)
-        lock = RunLock(folder.lock, run_id)
+        lock = RunLock(folder.lock, run_id, patience=5.0 if record.status in ENDED else 0.0)  # it may be tidying up
         try:
             record = self.store.run(run_id)
             _check_state(record, mode)
@@ -164,28 +164,17 @@ class LocalEngine:
 
     def _drive(self, record: RunRecord, folder: RunFolder, mode: str, observer: Observer | None) -> str:
         folder.create()
-        options = {**self.options, **record.options}
-        limits = self._limits(options)
+        warm = WorkerProcess(hello(folder.root, folder.scratch, record.id), sys.executable, folder.workers)
+        try:
+            machine, scheduler, journal = self._build(record, folder, mode, observer, warm)
+        except BaseException:
+            warm.close(idle=True)
+            raise
         store, run_id = self.store, record.id
-        workflow = from_text(record.document)
-        admission.check(walk(workflow), limits.total)
-        machine = Machine(
-            workflow,
-            record.parameters,
-            run_id,
-            {} if mode == "new" else previous_of(store, run_id),
-            retry=mode == "retry",
-        )
-        if mode != "new":
-            _forget_stops(store, run_id)
-        journal = Journal(store, run_id, observer)
-        artifacts = ArtifactStore(str(options["artifacts"] or folder.root / "artifacts"))
-        tasks = Tasks(folder, artifacts, str(options["runtime"]), int(options["max_value_bytes"]), run_id)
-        scheduler = Scheduler(machine, store, folder, tasks, journal, limits)
         now = time.time()
         store.update_run(run_id, status="running", started=record.started or now, ended=None, owner=owner(), message="")
         journal.tell("run-started", now, mode=mode)
-        _tell_of_runtime(journal, workflow, str(options["runtime"]), now)
+        _tell_of_runtime(journal, machine.workflow, scheduler.tasks.runtime, now)
         interrupted = False
         try:
             scheduler.run()
@@ -196,6 +185,24 @@ class LocalEngine:
         if interrupted:
             raise KeyboardInterrupt
         return machine.status
+
+    def _build(
+        self, record: RunRecord, folder: RunFolder, mode: str, observer: Observer | None, warm: WorkerProcess
+    ) -> tuple[Machine, Scheduler, Journal]:
+        """Everything that drives a run; the first worker starts up meanwhile."""
+        options = {**self.options, **record.options}
+        limits = self._limits(options)
+        store, run_id = self.store, record.id
+        workflow = from_text(record.document)
+        admission.check(walk(workflow), limits.total)
+        previous = {} if mode == "new" else previous_of(store, run_id)
+        machine = Machine(workflow, record.parameters, run_id, previous, retry=mode == "retry")
+        if mode != "new":
+            _forget_stops(store, run_id)
+        journal = Journal(store, run_id, observer)
+        artifacts = ArtifactStore(str(options["artifacts"] or folder.root / "artifacts"))
+        tasks = Tasks(folder, artifacts, str(options["runtime"]), int(options["max_value_bytes"]), run_id)
+        return machine, Scheduler(machine, store, folder, tasks, journal, limits, warm), journal
 
     def _finish(self, machine: Machine, journal: Journal, run_id: str) -> None:
         now = time.time()

@@ -21,14 +21,13 @@ def interpreter(packages: tuple[str, ...], root: Path) -> str:
     Raises:
         EngineError: pip could not install them; the message has its last lines.
     """
-    if all(_is_satisfied(requirement) for requirement in packages):
+    if _are_satisfied(packages):
         return sys.executable
-    key = hashlib.sha256("\n".join([sys.version, *sorted(packages)]).encode()).hexdigest()[:24]
-    folder = root / "envs" / key
+    folder = _environment(packages, root)
     python = folder / "bin" / "python"
     done = folder / ".complete"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{key}.lock").open("w") as lock:
+    with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
             _run([sys.executable, "-m", "venv", "--clear", "--system-site-packages", str(folder)], packages)
@@ -36,6 +35,21 @@ def interpreter(packages: tuple[str, ...], root: Path) -> str:
             _run([*pip, "--", *packages], packages)
             done.touch()
     return str(python)
+
+
+def are_ready(packages: tuple[str, ...], root: Path) -> bool:
+    """Whether `interpreter` gives its answer at once."""
+    return _are_satisfied(packages) or (_environment(packages, root) / ".complete").exists()
+
+
+@lru_cache(maxsize=256)
+def _are_satisfied(packages: tuple[str, ...]) -> bool:
+    return all(_is_satisfied(requirement) for requirement in packages)
+
+
+def _environment(packages: tuple[str, ...], root: Path) -> Path:
+    key = hashlib.sha256("\n".join([sys.version, *sorted(packages)]).encode()).hexdigest()[:24]
+    return root / "envs" / key
 
 
 def _is_satisfied(requirement: str) -> bool:

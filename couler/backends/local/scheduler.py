@@ -16,6 +16,7 @@ from typing import Any
 
 from couler.backends.local import admission, ends
 from couler.backends.local.admission import Capacity, Share
+from couler.backends.local.background import Background
 from couler.backends.local.journal import Journal
 from couler.backends.local.layout import RunFolder
 from couler.backends.local.machine import Machine
@@ -33,7 +34,7 @@ PATIENCE = 100
 
 @dataclass(slots=True)
 class Running:
-    """An attempt on a worker."""
+    """An attempt on a worker; when ``is_done``, its files are being stored and the worker may do something else."""
 
     work: Work
     message: dict[str, Any]
@@ -42,6 +43,7 @@ class Running:
     claims: list[str]
     started: float
     timed_out: bool = False
+    is_done: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,14 @@ class Scheduler:
     """The loop of one run. Not shared by threads."""
 
     def __init__(
-        self, machine: Machine, store: RunStore, folder: RunFolder, tasks: Tasks, journal: Journal, limits: Limits
+        self,
+        machine: Machine,
+        store: RunStore,
+        folder: RunFolder,
+        tasks: Tasks,
+        journal: Journal,
+        limits: Limits,
+        warm: WorkerProcess | None = None,
     ) -> None:
         self.machine = machine
         self.store = store
@@ -85,6 +94,11 @@ class Scheduler:
         self.unanswered: list[RequestRecord] = []
         self.suspended = False
         self.chance = random.Random()
+        self.background = Background(self.selector)
+        self.preparing: set[str] = set()
+        if warm is not None:
+            self._adopt(warm)
+            self.idle.append(warm)
 
     def run(self) -> None:
         """Drive the run to its end. Ctrl-C cancels the run and is raised again when all has ended.
@@ -109,7 +123,7 @@ class Scheduler:
             raise KeyboardInterrupt
 
     def _is_over(self) -> bool:
-        return self.machine.finished and not self.running and not self.machine.changes
+        return self.machine.finished and not self.machine.changes
 
     def _turn(self) -> None:
         starts = self._admit()
@@ -131,7 +145,7 @@ class Scheduler:
         """Choose what starts now."""
         starts: list[Running] = []
         self._release_cancelled()
-        while len(self.running) < self._most() and self.capacity.cpu > 1e-9:
+        while len(self.running) + len(self.preparing) < self._most() and self.capacity.cpu > 1e-9:
             work = self._next_work()
             if work is None:
                 break
@@ -175,22 +189,53 @@ class Scheduler:
         return self.capacity.fits(share) and self.claimed.isdisjoint(self.tasks.host_paths(work.step))
 
     def _prepare(self, work: Work) -> Running | None:
+        """Get ready what a step needs; slow things beside the loop."""
         now = time.time()
-        try:
-            message = self.tasks.message(work)
-            worker = self._worker(self.tasks.python(work.step))
-        except (CoulerError, OSError) as error:
-            self.machine.started(work.leaf, now)
-            self._ended_without_start(work, error, now)
-            return None
         share = admission.share_of(work.step.resources, work.memory, self.limits.total)
-        running = Running(work, message, worker, share, self.tasks.host_paths(work.step), now)
+        claims = self.tasks.host_paths(work.step)
+        self.capacity.take(share)
+        self.claimed.update(claims)
+        self.machine.started(work.leaf, now)
+        if self.tasks.is_slow(work):
+            self.preparing.add(work.path)
+            self.background.submit(
+                lambda: (self.tasks.message(work), self.tasks.python(work.step)),
+                lambda result: self._prepared(work, share, claims, result),
+            )
+            return None
+        try:
+            message, python = self.tasks.message(work), self.tasks.python(work.step)
+        except (CoulerError, OSError) as error:
+            self._not_prepared(work, share, claims, error)
+            return None
+        return self._begin(work, share, claims, message, python)
+
+    def _prepared(self, work: Work, share: Share, claims: list[str], result: Any) -> None:
+        self.preparing.discard(work.path)
+        if isinstance(result, Exception):
+            self._not_prepared(work, share, claims, result)
+        elif work.leaf.killed:
+            self._let_go(share, claims)
+            self.machine.ended(work.leaf, Outcome("cancelled"), time.time())
+        else:
+            self._give(self._begin(work, share, claims, *result))
+
+    def _begin(self, work: Work, share: Share, claims: list[str], message: dict[str, Any], python: str) -> Running:
+        worker = self._worker(python)
+        running = Running(work, message, worker, share, claims, time.time())
         self.running[work.path] = running
         self.workers[worker] = running
-        self.capacity.take(share)
-        self.claimed.update(running.claims)
-        self.machine.started(work.leaf, now)
         return running
+
+    def _not_prepared(self, work: Work, share: Share, claims: list[str], error: Exception) -> None:
+        if not isinstance(error, CoulerError | OSError):
+            raise error
+        self._let_go(share, claims)
+        self._ended_without_start(work, error, time.time())
+
+    def _let_go(self, share: Share, claims: list[str]) -> None:
+        self.capacity.give_back(share)
+        self.claimed.difference_update(claims)
 
     def _ended_without_start(self, work: Work, error: Exception, now: float) -> None:
         text = error.message if isinstance(error, CoulerError) else str(error)
@@ -207,11 +252,14 @@ class Scheduler:
         if len(self.workers) >= self.limits.workers and self.idle:
             self._retire(self.idle.pop(0))
         worker = WorkerProcess(self.hello, python, self.folder.workers)
+        self._adopt(worker)
+        return worker
+
+    def _adopt(self, worker: WorkerProcess) -> None:
         self.workers[worker] = None
         self.selector.register(worker.link, selectors.EVENT_READ, worker)
         if worker.watch >= 0:
             self.selector.register(worker.watch, selectors.EVENT_READ, worker)
-        return worker
 
     def _give(self, running: Running) -> None:
         timeout = running.work.step.timeout
@@ -232,16 +280,26 @@ class Scheduler:
             self._answered(worker, running, answer)
 
     def _answered(self, worker: WorkerProcess, running: Running, answer: dict[str, Any]) -> None:
-        try:
-            outcome = self.tasks.outcome(running.work, running.message, answer)
-        except (CoulerError, OSError) as error:
-            outcome = Outcome("failed", failure=Failure(type(error).__name__, str(error)))
         self.workers[worker] = None
         if answer.get("retire"):
             self._retire(worker)
         else:
             self.idle.append(worker)
-        self._attempt_ended(running, outcome, answer)
+        if "outputs" in answer and "error" not in answer and self.tasks.keeps_files(running.work.step):
+            running.is_done = True
+            self.background.submit(
+                lambda: self.tasks.outcome(running.work, running.message, answer),
+                lambda result: self._stored(running, answer, result),
+            )
+        else:
+            self._attempt_ended(running, self.tasks.outcome(running.work, running.message, answer), answer)
+
+    def _stored(self, running: Running, answer: dict[str, Any], result: Any) -> None:
+        if isinstance(result, CoulerError | OSError):
+            result = Outcome("failed", failure=Failure(type(result).__name__, str(result)))
+        elif isinstance(result, Exception):
+            raise result
+        self._attempt_ended(running, result, answer)
 
     def _worker_died(self, worker: WorkerProcess, running: Running | None) -> None:
         code = self._retire(worker)
@@ -252,8 +310,7 @@ class Scheduler:
     def _attempt_ended(self, running: Running, outcome: Outcome, answer: dict[str, Any] | None) -> None:
         work, now = running.work, time.time()
         del self.running[work.path]
-        self.capacity.give_back(running.share)
-        self.claimed.difference_update(running.claims)
+        self._let_go(running.share, running.claims)
         if work.step.secrets:
             self.tasks.forget_secrets(work)
         if work.leaf.killed and outcome.status == "failed":
@@ -283,10 +340,13 @@ class Scheduler:
             self._at(time.time() + timeout, lambda: self.machine.stop(time.time(), text, "failed"))
 
     def _time_is_over(self, running: Running) -> None:
-        if self.running.get(running.work.path) is running and not running.timed_out:
+        if self._goes_on(running) and not running.timed_out:
             running.timed_out = True
             self._end_container(running)
             self._worker_died(running.worker, running)
+
+    def _goes_on(self, running: Running) -> bool:
+        return self.running.get(running.work.path) is running and not running.is_done
 
     def _end_container(self, running: Running) -> None:
         command = running.message.get("after_kill")
@@ -307,7 +367,7 @@ class Scheduler:
             kills, machine.kills = machine.kills, []
             for leaf in kills:
                 running = self.running.get(leaf.path)
-                if running is not None:
+                if running is not None and not running.is_done:
                     self._ask_to_end(running)
 
     def _ask_to_end(self, running: Running) -> None:
@@ -315,20 +375,23 @@ class Scheduler:
         self._at(time.time() + self.limits.grace, lambda: self._end_by_force(running))
 
     def _end_by_force(self, running: Running) -> None:
-        if self.running.get(running.work.path) is running:
+        if self._goes_on(running):
             self._end_container(running)
             self._worker_died(running.worker, running)
 
     def _wait(self) -> None:
         now = time.time()
-        if self.machine.has_work() and not self.running and not self.held:
+        if self.machine.has_work() and not self.machine.running and not self.held:
             timeout = 0.0
         else:
             timeout = self.next_poll - now
             if self.timers:
                 timeout = min(timeout, self.timers[0][0] - now)
         for key, _ in self.selector.select(max(0.0, timeout)):
-            self._hear(key.data)
+            if key.data is self.background:
+                self.background.deliver()
+            else:
+                self._hear(key.data)
         now = time.time()
         while self.timers and self.timers[0][0] <= now:
             heapq.heappop(self.timers)[2]()
@@ -359,12 +422,13 @@ class Scheduler:
     def _show_suspension(self) -> None:
         """The run counts as suspended while nothing goes on but waiting for people."""
         machine = self.machine
-        waits = bool(machine.suspended) and not self.running and not self.held and not machine.waiting
+        waits = bool(machine.suspended) and not machine.running and not self.held and not machine.waiting
         if waits != self.suspended:
             self.suspended = waits
             self.store.update_run(self.journal.run_id, status="suspended" if waits else "running")
 
     def _close(self) -> None:
+        self.background.close()
         for worker in list(self.workers):
             self._retire(worker)
         self.selector.close()

@@ -75,6 +75,17 @@ class Tasks:
         self._add_task(work, message)
         return message
 
+    def is_slow(self, work: Work) -> bool:
+        """Whether getting ready may take long: packages to install, files to bring from afar."""
+        packages_of = getattr(work.step.task, "packages", ())
+        if packages_of and not packages.are_ready(packages_of, self.folder.root):
+            return True
+        return any(is_file(value) and ("url" in value or not self.artifacts.is_local) for value in work.inputs.values())
+
+    def keeps_files(self, step: Step) -> bool:
+        """Whether files of the step go to the store when it ends."""
+        return self._template(step).keeps_files
+
     def host_paths(self, step: Step) -> list[str]:
         """Absolute paths that the step reads or writes on this machine: such steps exclude each other."""
         return self._template(step).claims
