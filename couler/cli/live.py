@@ -19,6 +19,10 @@ from couler.views.status import counts_text, look
 from couler.views.tree import Row, rows
 
 
+_SHARE = 20
+"""Drawing takes at most one part in so many of the time."""
+
+
 class LiveTree:
     """What rich draws: as many lines as fit, those that run or failed before others."""
 
@@ -27,6 +31,8 @@ class LiveTree:
         self.plain = plain
         self.waiting = Waiting(workflow)
         self.run = ""
+        self._drawn: list[Text] = []
+        self._redraw_at = 0.0
         self.steps: dict[str, StepState] = {}
         self.lock = threading.Lock()
 
@@ -38,13 +44,24 @@ class LiveTree:
                 self.steps.setdefault(event.path, StepState(event.path)).learn(event)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The tree of this moment."""
+        """The tree of this moment, or of a little earlier when it is so large that drawing would slow the run down."""
+        began = time.monotonic()
+        if began >= self._redraw_at:
+            self._drawn = list(self._draw(options.size.height))
+            self._redraw_at = began + _SHARE * (time.monotonic() - began)
+        yield from self._drawn
+
+    def hurry(self) -> None:
+        """Draw afresh the next time."""
+        self._redraw_at = 0.0
+
+    def _draw(self, height: int) -> Iterator[Text]:
         with self.lock:
             known = rows(self.workflow, dict(self.steps), now=time.time())
             counts = counts_text(step.status for step in self.steps.values())
             hints = [hint for step in self.steps.values() if (hint := self.waiting.hint(self.run, step))]
         yield Text(f"{self.workflow.name}  {counts}", style="bold", no_wrap=True, overflow="ellipsis")
-        for row in fitting(known, max(3, options.size.height - 3 - len(hints))):
+        for row in fitting(known, max(3, height - 3 - len(hints))):
             yield self._line(row)
         for hint in hints[:3]:
             yield Text(hint, style="magenta")
@@ -76,4 +93,7 @@ def live_tree(workflow: Workflow, stream: TextIO) -> Iterator[Observer]:
     console = Console(file=stream, highlight=False)
     tree = LiveTree(workflow, plain=not can_draw(stream))
     with Live(tree, console=console, refresh_per_second=8, redirect_stdout=False, redirect_stderr=False):
-        yield tree
+        try:
+            yield tree
+        finally:
+            tree.hurry()

@@ -121,8 +121,7 @@ def _table(steps: Sequence[StepLike], now: float | None) -> str:
         return ""
     shown = list(steps)
     if len(steps) > _MOST_ROWS:
-        loud = [step for step in steps if step.status in ("failed", "running", "cancelled")]
-        shown = (loud + [step for step in steps if step not in loud])[:_MOST_ROWS]
+        shown = sorted(steps, key=lambda step: step.status not in ("failed", "running", "cancelled"))[:_MOST_ROWS]
     rows = "".join(_row(step, now) for step in shown)
     left = len(steps) - len(shown)
     more = f'<tr><td colspan="5">… {left:,} more steps</td></tr>' if left else ""

@@ -125,27 +125,23 @@ def rows(
 
 
 def _family(steps: Mapping[str, StepLike]) -> dict[str, list[str]]:
-    """Path of a step to the paths of its items and rounds, as ``train`` to ``train[0]``, in number order."""
-    family: dict[str, list[str]] = {}
+    """Path of a step to the paths of its items and rounds, as ``train`` to ``train[0]``, in number order.
+
+    An item of a group may have no record of its own; then what lies inside it tells of it.
+    """
+    family: dict[str, dict[str, None]] = {}
+    known: set[str] = set()
     for path in steps:
-        cut = max(path.rfind("["), path.rfind("#"))
-        while cut > path.rfind("/") and cut > 0:
-            own = path[:cut]
-            children = family.setdefault(own, [])
-            if path not in children:
-                children.append(path)
-            path, cut = own, max(own.rfind("["), own.rfind("#"))
-    for path in list(steps):  # a group's item may have no record of its own, only its children have
-        while "/" in path:
-            path = path.rpartition("/")[0]
+        while path and path not in known:
+            known.add(path)
             cut = max(path.rfind("["), path.rfind("#"))
-            if cut > path.rfind("/"):
-                children = family.setdefault(path[:cut], [])
-                if path not in children:
-                    children.append(path)
-    for children in family.values():
-        children.sort(key=_number)
-    return family
+            slash = path.rfind("/")
+            if cut > slash:
+                family.setdefault(path[:cut], {})[path] = None
+                path = path[:cut]
+            else:
+                path = path[: max(slash, 0)]
+    return {path: sorted(children, key=_number) for path, children in family.items()}
 
 
 def _number(path: str) -> int:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
-from couler.cli.live import fitting
+from couler.cli.live import LiveTree, fitting
 from couler.cli.output import can_draw, table
 from couler.cli.parameters import value_from_text
 from couler.cli.progress import Lines
@@ -117,3 +118,20 @@ def test_loggers_speak_from_the_chosen_level_in_the_chosen_format(capsys: pytest
     logging.getLogger("couler").info("hidden")
     logging.getLogger("couler").warning("shown")
     assert capsys.readouterr().err.endswith(" WARNING couler: shown\n")
+
+
+def test_a_large_tree_is_not_drawn_more_often_than_it_can_afford() -> None:
+    tree = LiveTree(Workflow(name="w", steps=(Step(name="train", task=ScriptTask(source="x")),)))
+    console = Console(file=io.StringIO(), width=80, height=20)
+
+    def drawn() -> str:
+        with console.capture() as captured:
+            console.print(tree)
+        return captured.get()
+
+    assert "○ train" in drawn()
+    tree(SimpleNamespace(run="r1", time=1.0, kind="step", path="train", data={"status": "failed", "message": "no"}))
+    tree._redraw_at = float("inf")
+    assert "○ train" in drawn()
+    tree.hurry()
+    assert "✗ train" in drawn()
