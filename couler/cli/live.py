@@ -18,7 +18,6 @@ from couler.core.ir.model import Workflow
 from couler.views.status import counts_text, look
 from couler.views.tree import Row, rows
 
-
 _SHARE = 20
 """Drawing takes at most one part in so many of the time."""
 
@@ -67,7 +66,7 @@ class LiveTree:
             yield Text(hint, style="magenta")
 
     def _line(self, row: Row) -> Text:
-        shown = look(row.status)
+        shown = look(row.status or "pending")
         line = Text(no_wrap=True, overflow="ellipsis")
         line.append(row.guide, style="dim")
         line.append(f"{shown.plain if self.plain else shown.glyph} ", style=shown.style)
