@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from functools import cache
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from couler.core.errors import TextFormError
 
@@ -104,35 +103,22 @@ def _quoted(text: str) -> str:
 # --- reading ---------------------------------------------------------------------------------------------------
 
 
+DEEPEST = 300
+"""Lists and objects within each other that a document may have."""
+
+
 def read_yaml(text: str) -> Any:
     """The data in one YAML document, by the core schema of YAML 1.2.
 
     Raises:
-        TextFormError: The text is no YAML, holds several documents, anchors, tags that are not JSON's, or a key twice.
+        TextFormError: The text is no YAML, holds several documents, aliases, tags that are not JSON's, or a key twice.
     """
     import yaml  # most programs never read YAML
 
     try:
-        node = yaml.compose(text, Loader=_loader())
+        return _Reader().read(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     except yaml.YAMLError as error:
         raise TextFormError(f"the document is not YAML: {_reason(error)}") from None
-    except RecursionError:
-        raise TextFormError("the document is nested too deeply") from None
-    return None if node is None else _read(node, set())
-
-
-_UNQUOTED = "unquoted"
-"""Tag of what stands without quotes: our own reading of YAML 1.2 decides what it means, not the package's of 1.1."""
-
-
-@cache
-def _loader() -> Any:
-    import yaml
-
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        yaml_implicit_resolvers: ClassVar = {None: [(_UNQUOTED, re.compile(""))]}
-
-    return Loader
 
 
 def _reason(error: Any) -> str:
@@ -145,48 +131,74 @@ def _at(mark: Any) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}"
 
 
-def _read(node: Any, seen: set[int]) -> Any:
-    if id(node) in seen:
-        raise TextFormError(f"anchors and aliases are not read ({_at(node.start_mark)})", "write the value out again")
-    seen.add(id(node))
-    match node.id:
-        case "mapping":
-            return _read_mapping(node, seen)
-        case "sequence":
-            _check_tag(node, "seq")
-            return [_read(item, seen) for item in node.value]
-        case _:
-            return _read_scalar(node)
+class _Reader:
+    """Builds data from the events of the YAML parser, without recursion, so that no document exhausts the stack."""
+
+    def __init__(self) -> None:
+        self._root: Any = None
+        self._documents = 0
+        self._open: list[Any] = []
+        self._keys: list[str | None] = []  # of each open object the key that waits for its value
+
+    def read(self, events: Iterable[Any]) -> Any:
+        for event in events:
+            match type(event).__name__:
+                case "ScalarEvent":
+                    self._put(_scalar_value(event), event, event.value)
+                case "MappingStartEvent":
+                    self._start({}, event, "map")
+                case "SequenceStartEvent":
+                    self._start([], event, "seq")
+                case "MappingEndEvent" | "SequenceEndEvent":
+                    self._open.pop()
+                    self._keys.pop()
+                case "AliasEvent":
+                    where = _at(event.start_mark)
+                    raise TextFormError(f"anchors and aliases are not read ({where})", "write the value out again")
+                case "DocumentStartEvent":
+                    self._documents += 1
+                    if self._documents > 1:
+                        raise TextFormError(f"a second document begins at {_at(event.start_mark)}", "write one a file")
+                case _:
+                    pass
+        return self._root
+
+    def _start(self, container: Any, event: Any, tag: str) -> None:
+        _check_tag(event, tag)
+        self._put(container, event, None)
+        if len(self._open) >= DEEPEST:
+            raise TextFormError("the document is nested too deeply")
+        self._open.append(container)
+        self._keys.append(None)
+
+    def _put(self, value: Any, event: Any, text: str | None) -> None:
+        """Place a value where it belongs; ``text`` is how a scalar is written, which makes it a key."""
+        if not self._open:
+            self._root = value
+        elif isinstance(self._open[-1], list):
+            self._open[-1].append(value)
+        elif (key := self._keys[-1]) is not None:
+            self._open[-1][key] = value
+            self._keys[-1] = None
+        elif text is None:
+            raise TextFormError(f"a key is a text, but at {_at(event.start_mark)} stands a list or an object")
+        elif text in self._open[-1]:
+            where = f"the key {text!r} stands twice in one object ({_at(event.start_mark)})"
+            raise TextFormError(where, "remove or rename one of them")
+        else:
+            self._keys[-1] = text
 
 
-def _read_mapping(node: Any, seen: set[int]) -> dict[Any, Any]:
-    _check_tag(node, "map")
-    data: dict[Any, Any] = {}
-    for key_node, value_node in node.value:
-        if key_node.id != "scalar":
-            raise TextFormError(f"a key is a text, but at {_at(key_node.start_mark)} stands a {key_node.id}")
-        key = _read_scalar(key_node)
-        if not isinstance(key, str):
-            key = key_node.value  # 5: and true: can only be meant as texts
-        if key in data:
-            raise TextFormError(
-                f"the key {key!r} stands twice in one object ({_at(key_node.start_mark)})",
-                "remove or rename one of them",
-            )
-        data[key] = _read(value_node, seen)
-    return data
+def _check_tag(event: Any, allowed: str) -> None:
+    if event.tag not in (None, "!", f"tag:yaml.org,2002:{allowed}"):
+        raise TextFormError(f"the tag {event.tag!r} is not read ({_at(event.start_mark)})", "write plain JSON values")
 
 
-def _check_tag(node: Any, allowed: str) -> None:
-    if node.tag != f"tag:yaml.org,2002:{allowed}":
-        raise TextFormError(f"the tag {node.tag!r} is not read ({_at(node.start_mark)})", "write plain JSON values")
-
-
-def _read_scalar(node: Any) -> Any:
-    if node.tag == _UNQUOTED:
-        return plain_scalar(node.value)
-    _check_tag(node, "str")
-    return node.value
+def _scalar_value(event: Any) -> Any:
+    if event.tag is None and event.implicit[0]:  # without quotes: our reading of 1.2 decides, not the package's of 1.1
+        return plain_scalar(event.value)
+    _check_tag(event, "str")
+    return event.value
 
 
 _NULL = frozenset(["", "~", "null", "Null", "NULL"])

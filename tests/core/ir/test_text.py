@@ -144,13 +144,20 @@ BAD_DOCUMENTS = {
     "  hint: remove or rename one of them",
     "apiVersion: couler/v1\nname: w\nname: v": "the key 'name' stands twice in one object (line 3, column 1)\n"
     "  hint: remove or rename one of them",
-    "a: &x 1\nb: *x": "anchors and aliases are not read (line 1, column 4)\n  hint: write the value out again",
+    "a: &x 1\nb: *x": "anchors and aliases are not read (line 2, column 4)\n  hint: write the value out again",
     "a: !!python/object:os.system 1": "the tag 'tag:yaml.org,2002:python/object:os.system' is not read (line 1, column 4)\n"
     "  hint: write plain JSON values",
     HEAD + ", }{": "the document is not JSON: Expecting property name enclosed in double quotes at line 1, column 42",
     HEAD + ', "timeout": NaN}': "NaN is not JSON\n  hint: use null for a missing number",
     HEAD + ', "description": "a\\ud800"}': "description: the text contains half of a surrogate pair (U+D800), "
     "which no encoding can carry\n  hint: read bytes with errors='replace', or write the character as a whole",
+    "a: 1\n---\nb: 2": "a second document begins at line 2, column 1\n  hint: write one a file",
+    "a: b\n? [c]\n: d": "a key is a text, but at line 2, column 3 stands a list or an object",
+    "a: .nan": ".nan is not JSON\n  hint: use null for a missing number",
+    "a: " + "9" * 5000: "the number 99999999999999999999… has too many digits\n  hint: write it as a string",
+    '{"a": ' + "9" * 5000 + "}": "a number has too many digits\n  hint: write it as a string",
+    "a: " + "[" * 100_000: "the document is nested too deeply",
+    "- " * 100_000: "the document is nested too deeply",
     "[" * 100_000: "the document is nested too deeply",
 }
 
