@@ -89,6 +89,7 @@ class LocalEngine:
         }  # fmt: skip
         self.store_url = store if isinstance(store, str) else None
         self.observer = observer
+        self._created: dict[str, Workflow] = {}
         self._store = store if isinstance(store, RunStore) else None
 
     @property
@@ -136,6 +137,7 @@ class LocalEngine:
                 options={key: value for key, value in self.options.items() if value is not None},
             )
         )
+        self._created[run_id] = workflow
         return run_id
 
     def execute(self, run_id: str, mode: str = "new", observer: Observer | None = None) -> str:
@@ -193,7 +195,7 @@ class LocalEngine:
         options = {**self.options, **record.options}
         limits = self._limits(options)
         store, run_id = self.store, record.id
-        workflow = from_text(record.document)
+        workflow = self._created.pop(record.id, None) or from_text(record.document)
         admission.check(walk(workflow), limits.total)
         previous = {} if mode == "new" else previous_of(store, run_id)
         machine = Machine(workflow, record.parameters, run_id, previous, retry=mode == "retry")

@@ -17,6 +17,7 @@ from typing import Any
 from couler.backends.local import admission, ends
 from couler.backends.local.admission import Capacity, Share
 from couler.backends.local.background import Background
+from couler.backends.local.interrupts import Interrupts
 from couler.backends.local.journal import Journal
 from couler.backends.local.layout import RunFolder
 from couler.backends.local.machine import Machine
@@ -96,6 +97,7 @@ class Scheduler:
         self.chance = random.Random()
         self.background = Background(self.selector)
         self.preparing: set[str] = set()
+        self.interrupts = Interrupts()
         if warm is not None:
             self._adopt(warm)
             self.idle.append(warm)
@@ -105,22 +107,25 @@ class Scheduler:
 
         The state on disk is clean afterwards, also when this raises.
         """
-        interrupted = False
-        try:
-            self._start_timeout()
-            self.machine.begin(time.time())
-            while not self._is_over():
-                try:
+        with self.interrupts.heard():
+            try:
+                self._start_timeout()
+                self.machine.begin(time.time())
+                while not self._is_over():
                     self._turn()
-                except KeyboardInterrupt:
-                    if interrupted:
-                        self._kill_all()
-                    interrupted = True
-                    self.machine.stop(time.time(), "interrupted")
-        finally:
-            self._close()
-        if interrupted:
+                    if self.interrupts.count:
+                        self._interrupted()
+            finally:
+                self._close()
+        if self.interrupts.by_keyboard:
             raise KeyboardInterrupt
+
+    def _interrupted(self) -> None:
+        """The first signal asks the steps to end, the second ends them at once."""
+        self.machine.stop(time.time(), "interrupted")
+        if self.interrupts.count > 1:
+            for running in list(self.running.values()):
+                self._end_by_force(running)
 
     def _is_over(self) -> bool:
         return self.machine.finished and not self.machine.changes
@@ -134,10 +139,6 @@ class Scheduler:
         self._show_suspension()
         if not self.machine.finished:
             self._wait()
-
-    def _kill_all(self) -> None:
-        for running in list(self.running.values()):
-            self._end_by_force(running)
 
     # --- starting ------------------------------------------------------------------------------------------------
 
