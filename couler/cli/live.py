@@ -58,12 +58,13 @@ class LiveTree:
         with self.lock:
             known = rows(self.workflow, dict(self.steps), now=time.time())
             counts = counts_text(step.status for step in self.steps.values())
-            hints = [hint for step in self.steps.values() if (hint := self.waiting.hint(self.run, step))]
+            hints = [hint for step in self.steps.values() if any(hint := self.waiting.hint(self.run, step))][:3]
         yield Text(f"{self.workflow.name}  {counts}", style="bold", no_wrap=True, overflow="ellipsis")
-        for row in fitting(known, max(3, height - 3 - len(hints))):
+        for row in fitting(known, max(3, height - 3 - 2 * len(hints))):
             yield self._line(row)
-        for hint in hints[:3]:
-            yield Text(hint, style="magenta")
+        for what, command in hints:
+            yield Text(f"{what}; type in another terminal, with --approve or --reject:", style="magenta")
+            yield Text(f"  {command}", no_wrap=True, overflow="ignore")
 
     def _line(self, row: Row) -> Text:
         shown = look(row.status or "pending")

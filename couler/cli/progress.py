@@ -76,13 +76,12 @@ class Waiting:
     def __init__(self, workflow: Workflow) -> None:
         self.steps = {path for path, step in walk(workflow) if _waits(step)}
 
-    def hint(self, run: str, state: StepState) -> str:
-        """What to type; empty when the step does not wait."""
+    def hint(self, run: str, state: StepState) -> tuple[str, str]:
+        """What it waits for, and what to type; both empty when the step does not wait."""
         if state.status != "running" or declared_path(state.path) not in self.steps:
-            return ""
+            return "", ""
         message = f" ({_last_line(state.message)})" if state.message else ""
-        answer = f"`couler resume {run} --approve {state.path}` or `--reject {state.path}`"
-        return f"{state.path} waits for a person{message}: {answer}"
+        return f"{state.path} waits for a person{message}", f"couler resume {run} --approve {state.path}"
 
 
 def _waits(step: Step) -> bool:
@@ -113,7 +112,8 @@ class Lines:
     def _running(self, event: Event, state: StepState) -> str:
         if state.attempts > 1:
             return f"{state.path} runs again, attempt {state.attempts}"
-        return self.waiting.hint(event.run, state)
+        what, command = self.waiting.hint(event.run, state)
+        return f"{what}: `{command}` or `--reject`" if what else ""
 
 
 def _ended(event: Event, state: StepState) -> str:

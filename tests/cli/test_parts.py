@@ -93,7 +93,7 @@ def test_lines_tell_of_attempts_waiting_and_ends() -> None:
     assert [line.partition(" ")[2] for line in stream.getvalue().splitlines()] == [
         "train runs again, attempt 2",
         "train failed in 2.5 s: last",
-        "ask waits for a person (go on?): `couler resume r1 --approve ask` or `--reject ask`",
+        "ask waits for a person (go on?): `couler resume r1 --approve ask` or `--reject`",
         "later cancelled",
     ]
 

@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ import pytest
 from tests.cli.conftest import clean_env
 
 
-def at_terminal(project: Path, *words: str, **env: str) -> tuple[int, str]:
-    """Exit code and everything that the command wrote to a terminal of 30 lines."""
+def at_terminal(
+    project: Path, *words: str, answer: Callable[[str], None] = lambda so_far: None, **env: str
+) -> tuple[int, str]:
+    """Exit code and everything that the command wrote to a terminal of 30 lines; ``answer`` reads along."""
     leader, follower = pty.openpty()
     size = {"LINES": "30", "COLUMNS": "100", "TERM": "xterm-256color"}
     process = subprocess.Popen(
@@ -32,6 +35,7 @@ def at_terminal(project: Path, *words: str, **env: str) -> tuple[int, str]:
         if not piece:
             break
         written += piece
+        answer(written.decode(errors="replace"))
     os.close(leader)
     return process.wait(timeout=30), written.decode().replace("\r\n", "\n")
 
@@ -50,6 +54,23 @@ def test_a_failure_is_the_last_thing_on_the_screen(project: Path) -> None:
     assert code == 1
     assert "✗" in text
     assert text.splitlines()[-1] == "the limit"
+
+
+def test_who_waits_for_a_person_is_told_what_to_type(project: Path) -> None:
+    typed: list[str] = []
+
+    def approve(so_far: str) -> None:
+        command = re.search(r"  couler (resume \S+ --approve wait)", so_far)
+        if command is not None and not typed:
+            typed.append(command[1])
+            words = [sys.executable, "-m", "couler", *command[1].split()]
+            subprocess.run(words, cwd=project, env=clean_env(project), capture_output=True, check=True)
+
+    code, text = at_terminal(project, "run", "ask.py", answer=approve)
+    assert code == 0
+    assert len(typed) == 1
+    assert "wait waits for a person (may it go on?)" in text
+    assert text.rstrip().splitlines()[-1] == "result: 1"
 
 
 def test_no_color_is_honoured(project: Path) -> None:
