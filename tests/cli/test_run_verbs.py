@@ -198,3 +198,10 @@ def _completed(project: Path, line: str) -> list[str]:
     env = clean_env(project, _COULER_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(line.count(" ")))
     command = [sys.executable, "-c", "import sys; sys.argv = ['couler']; from couler.cli.main import main; main()"]
     return subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_config_set_writes_the_users_file(inside: Couler, project: Path) -> None:
+    file = project / ".config" / "couler" / "config.toml"
+    assert inside("config", "set", "workers", "5").stdout == f"wrote workers to {file}\n"
+    assert json.loads(inside("config", "view", "-o", "json").stdout)["workers"] == 5
+    assert inside("config", "set", "workers", "0").returncode == 2

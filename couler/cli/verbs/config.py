@@ -7,7 +7,7 @@ import click
 from couler.cli.job import settings_from
 from couler.cli.options import output_option, setting_options
 from couler.cli.output import emit, table
-from couler.config import user_file
+from couler.config import set_setting, user_file
 
 
 @click.group("config")
@@ -37,6 +37,16 @@ def view(show_sources: bool, output: str, **flags: object) -> None:
 
 
 view.params += setting_options("profile")
+
+
+@config.command("set")
+@click.argument("name")
+@click.argument("value")
+@click.option("--profile", help="Write to [profiles.NAME] instead.")
+def set_(name: str, value: str, profile: str | None) -> None:
+    """Write a setting to the user's file."""
+    set_setting(user_file(), name, value, profile)
+    click.echo(f"wrote {name} to {user_file()}")
 
 
 @config.command("path")
