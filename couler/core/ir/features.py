@@ -72,6 +72,7 @@ FEATURES: Mapping[str, str] = {
     "files": "files from step to step",
     "folders": "folders from step to step",
     "stored_files": "files that exist outside the workflow",
+    "stored_outputs": "files that are also stored at a URL",
     # attempts and time
     "retry": "further attempts after a failure",
     "retry_backoff": "waiting between attempts",
@@ -180,6 +181,7 @@ def _of_step(step: Step) -> Iterator[str]:
             "daemon": step.daemon,
             "engine_options": step.engine_options,
             "output_default": any(output.default is not None for output in step.outputs),
+            "stored_outputs": any(output.store is not None for output in step.outputs),
         }
     )
 

@@ -33,7 +33,7 @@ from couler.core.ir.model import (
     Value,
     Workflow,
 )
-from couler.core.ir.types import list_of
+from couler.core.ir.types import list_of, union_of
 
 Node = Value | AllOf | AnyOf | Not | Compare | Truth | StatusIs
 """A value or a condition."""
@@ -237,12 +237,19 @@ def outputs_of(step: Step) -> Mapping[str, Output]:
     """What others may read of the step: its declared outputs and the implied ones.
 
     Implied are ``result`` of a function (any), of a script or container (its standard output), and the outputs of a
-    job or of a group. A step with ``foreach`` gives lists.
+    job or of a group. A step with ``foreach`` gives lists, with null for the items that may fail and did.
     """
     own = outputs_of_one(step)
     if step.foreach is None:
         return own
-    return {name: Output(name=name, type=list_of(output.type), path=output.path) for name, output in own.items()}
+    return {
+        name: Output(name=name, type=list_of(_or_null(output.type) if step.allow_failure else output.type))
+        for name, output in own.items()
+    }
+
+
+def _or_null(type_: str) -> str:
+    return type_ if type_ in ("file", "folder") else union_of(type_, "null")
 
 
 def outputs_of_one(step: Step) -> Mapping[str, Output]:
