@@ -16,7 +16,7 @@ import pytest
 
 from couler.backends.local.engine import LocalEngine
 from couler.core.errors import EngineError, StateError, StoreError
-from couler.core.ir.model import Constant, EnvVar, Output, Resources, Step, SuspendTask
+from couler.core.ir.model import Constant, EnvVar, ExitHandler, Output, Resources, RunRef, Step, SuspendTask
 from tests.local.conftest import Result, container, flow, function, out, script
 
 ONE = "def f(x=0):\n    return 1\n"
@@ -130,6 +130,17 @@ def test_a_retry_runs_only_what_failed(run, engine, tmp_path):
     assert again.steps["c"].outputs == {"result": 4}
 
 
+def test_handlers_run_again_at_the_end_of_a_retry(run, engine, tmp_path):
+    gate = tmp_path / "gate"
+    fail = f"import os\ndef f():\n    assert os.path.exists({str(gate)!r})\n"
+    tell = function("h", "def f(s):\n    return s\n", {"s": RunRef(field="status")})
+    result = run(flow(function("a", fail), exit_handlers=(ExitHandler(step=tell),)))
+    assert result.steps["h"].outputs == {"result": "failed"}
+    gate.touch()
+    again = Result(engine, result.id, engine.execute(result.id, "retry"))
+    assert (again.status, again.steps["h"].outputs) == ("succeeded", {"result": "succeeded"})
+
+
 def test_logs_are_streamed_while_a_step_runs(engine, tmp_path):
     gate = tmp_path / "gate"
     source = f"""
@@ -167,6 +178,15 @@ def test_runs_at_once_below_one_root_do_not_disturb_each_other(make):
     for thread in threads:
         thread.join()
     assert found == {number: {"r": number * 4096} for number in range(3)}
+
+
+def test_the_parallelism_of_a_workflow_is_a_bound(make, tmp_path):
+    ledger = tmp_path / "ledger"
+    source = f"echo -n + >> {ledger}; sleep 0.03; echo -n - >> {ledger}"
+    engine = make(cpu=3)
+    run_id = engine.start(flow(*[script(f"s{number}", source) for number in range(4)], parallelism=1), {})
+    assert engine.execute(run_id) == "succeeded"
+    assert ledger.read_text() == "+-" * 4
 
 
 def test_nothing_is_left_of_a_good_run_but_its_logs(run, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets as randomness
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from couler.backends.local.machine import Machine
 from couler.backends.local.pool import WorkerProcess, end_leftovers, hello
 from couler.backends.local.scheduler import Limits, Scheduler
 from couler.backends.local.tasks import Tasks
+from couler.backends.local.work import Previous
 from couler.core.errors import ParameterError, StateError, near
 from couler.core.ir.graph import walk
 from couler.core.ir.model import Workflow
@@ -198,6 +200,8 @@ class LocalEngine:
         workflow = self._created.pop(record.id, None) or from_text(record.document)
         admission.check(walk(workflow), limits.total)
         previous = {} if mode == "new" else previous_of(store, run_id)
+        if record.status in ENDED:
+            _forget_handlers(previous, workflow)
         machine = Machine(workflow, record.parameters, run_id, previous, retry=mode == "retry")
         if mode != "new":
             _forget_stops(store, run_id)
@@ -328,6 +332,13 @@ def _check_state(record: RunRecord, mode: str) -> None:
         raise StateError(f"run '{record.id}' has failed", f"`couler retry {record.id}` runs its failed steps again")
     if mode == "retry" and status not in ("failed", "cancelled"):
         raise StateError(f"run '{record.id}' is {status}: only failed and cancelled runs can be retried")
+
+
+def _forget_handlers(previous: dict[str, Previous], workflow: Workflow) -> None:
+    """Exit handlers of a run that had ended run again: they belong to the end that is coming."""
+    names = {handler.step.name for handler in workflow.exit_handlers}
+    for path in [path for path in previous if re.split(r"[/\[#]", path, maxsplit=1)[0] in names]:
+        del previous[path]
 
 
 def _forget_stops(store: RunStore, run_id: str) -> None:
