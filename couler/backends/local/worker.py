@@ -3,17 +3,17 @@
 It talks to the runner in JSON messages with a length of four bytes in front, over an inherited socket. A second
 pipe is its lifeline: when the runner dies, the pipe ends and the worker kills its whole process group.
 """
-# pathlib and contextlib are not imported: they would double the time to start
+# pathlib, contextlib and socket are not imported: they would double the time to start
 # ruff: noqa: PTH100, PTH102, PTH103, PTH104, PTH106, PTH108, PTH112, PTH114, PTH118, PTH120, PTH123, PTH208, SIM105
 
 from __future__ import annotations
 
+import _socket
 import _thread
 import json
 import os
 import resource
 import signal
-import socket
 import sys
 import time
 
@@ -30,20 +30,17 @@ def main(link_number: int, lifeline: int) -> None:
     os.set_inheritable(link_number, False)
     os.set_inheritable(lifeline, False)
     _thread.start_new_thread(_die_with_runner, (lifeline,))
-    with socket.socket(fileno=link_number) as link:
-        hello = receive(link)
-        if hello is None:
-            return
-        _prepare(hello)
-        worker = Worker(_load_runner(hello["runner"]), hello)
-        while True:
-            task = receive(link)
-            if task is None:
-                return
-            send(link, worker.serve(task))
+    link = _socket.socket(fileno=link_number)
+    hello = receive(link)
+    if hello is None:
+        return
+    _prepare(hello)
+    worker = Worker(_load_runner(hello["runner"]), hello)
+    while (task := receive(link)) is not None:
+        send(link, worker.serve(task))
 
 
-def receive(link: socket.socket) -> Any:
+def receive(link: _socket.socket) -> Any:
     """The next message, or None when the other side has closed."""
     head = _read(link, 4)
     if head is None:
@@ -52,7 +49,7 @@ def receive(link: socket.socket) -> Any:
     return None if body is None else json.loads(body)
 
 
-def send(link: socket.socket, message: dict[str, Any]) -> None:
+def send(link: _socket.socket, message: dict[str, Any]) -> None:
     """Send one message; when it has no JSON form, such as an integer of 5,000 digits, send that as an error."""
     try:
         body = json.dumps(message).encode()
@@ -62,7 +59,7 @@ def send(link: socket.socket, message: dict[str, Any]) -> None:
     link.sendall(len(body).to_bytes(4, "big") + body)
 
 
-def _read(link: socket.socket, count: int) -> bytes | None:
+def _read(link: _socket.socket, count: int) -> bytes | None:
     data = link.recv(count)
     if len(data) == count:
         return data
