@@ -312,8 +312,8 @@ class Scheduler:
         work, now = running.work, time.time()
         del self.running[work.path]
         self._let_go(running.share, running.claims)
-        if work.step.secrets:
-            self.tasks.forget_secrets(work)
+        if work.step.secrets or running.claims:
+            self.tasks.clean_up(work)
         if work.leaf.killed and outcome.status == "failed":
             outcome = Outcome("cancelled")
         self.journal.attempted(work, outcome, answer, running.started, now, running.worker.pid)

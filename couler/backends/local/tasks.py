@@ -115,11 +115,14 @@ class Tasks:
             shutil.rmtree(message["folder"], ignore_errors=True)
         return Outcome("succeeded", outputs)
 
-    def forget_secrets(self, work: Work) -> None:
-        """Remove the secrets that lie in the step's folder as files."""
+    def clean_up(self, work: Work) -> None:
+        """Remove what was put on this machine for one attempt: secrets as files, inputs at absolute paths."""
         for use in work.step.secrets:
             if use.path:
                 _remove(str(Path(self.folder.step(work.path)) / use.path))
+        for path in self._template(work.step).claims:
+            if Path(path).is_symlink():
+                _remove(path)
 
     def _store(self, path: Path) -> dict[str, Any]:
         return {**self.artifacts.put(path).to_json(), "name": path.name}
@@ -247,7 +250,8 @@ class _Template:
             given.name: given.path for given in step.inputs if "file" in given.type or "folder" in given.type
         }
         self.takes_files.update({given.name: given.path for given in step.inputs if given.type == "any" and given.path})
-        self.claims = self.host_paths + [given.path for given in step.inputs if Path(given.path).is_absolute()]
+        appearing = [given.path for given in step.inputs] + [use.path for use in step.secrets]
+        self.claims = self.host_paths + [path for path in appearing if Path(path).is_absolute()]
         self.source_hash = ""
         if isinstance(task, FunctionTask):
             self.source_hash = hashlib.sha256(task.source.encode("utf-8", "surrogatepass")).hexdigest()
