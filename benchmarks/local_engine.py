@@ -195,9 +195,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    repeats = results.get("repeats", {})
     for part in arguments.parts or PARTS:
         results[part] = PARTS[part](arguments.repeats)
-    results |= {"machine": machine.facts(), "repeats": arguments.repeats, "steps_per_run": STEPS}
+        repeats[part] = arguments.repeats
+    results |= {"machine": machine.facts(), "repeats": repeats, "steps_per_run": STEPS}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     show(results)

@@ -104,8 +104,14 @@ def machine() -> str:
     facts = found["machine"]
     return (
         f"Measured on {facts['date']} with couler {facts['couler']} and Python {facts['python']} on {facts['system']}, "
-        f"{facts['cores']} cores, {facts['memory_gib']} GiB. Each number is the median of {found['repeats']} runs."
+        f"{facts['cores']} cores, {facts['memory_gib']} GiB. {how_often(found['repeats'])}"
     )
+
+
+def how_often(repeats: dict[str, int]) -> str:
+    """How many runs a number stands for; install and memory are measured once."""
+    least = min(repeats[part] for part in ("steps", "start"))
+    return f"Times are medians of {least} runs." if least > 1 else "Each time is that of one run."
 
 
 # --- what the engine can do ------------------------------------------------------------------------------------
