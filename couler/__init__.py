@@ -53,7 +53,8 @@ from couler.core.dsl.paper import (
     smaller,
     smaller_equal,
 )
-from couler.core.dsl.steps import each, run_container, run_script, step, suspend
+from couler.core.dsl.scripts import run_container, run_script, suspend
+from couler.core.dsl.steps import each, step
 from couler.core.dsl.workflows import config_workflow, new_workflow, schedule
 from couler.core.errors import CoulerError
 from couler.core.ir.model import (

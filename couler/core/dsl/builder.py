@@ -7,207 +7,17 @@ scope.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from couler.core.dsl import context, options
-from couler.core.dsl.expr import (
-    Adopt,
-    Combination,
-    Concatenation,
-    ConditionExpression,
-    Expression,
-    FirstPresent,
-    Output,
-    plain,
-)
-from couler.core.dsl.location import caller
+from couler.core.dsl import context
+from couler.core.dsl.conditions import Adopt, holds_deferred, plain
+from couler.core.dsl.draft import Draft
+from couler.core.dsl.expr import Concatenation, Expression, FirstPresent, Output
 from couler.core.dsl.source import portable_source
 from couler.core.errors import DefinitionError
 from couler.core.ir import model as ir
-
-TaskMaker = Callable[[Adopt, Mapping[str, Any]], ir.Task]
-"""Makes the task, given how to turn raw values into IR values and the options of the step."""
-
-NO_OPTIONS: Mapping[str, Any] = {}
-
-
-class Draft:
-    """A step while it is being written."""
-
-    __slots__ = (
-        "after_condition",
-        "base_name",
-        "body",
-        "carry",
-        "conditions",
-        "exit_event",
-        "final_name",
-        "given_name",
-        "inputs",
-        "iteration",
-        "known_outputs",
-        "lists",
-        "location",
-        "make_task",
-        "options",
-        "order",
-        "outputs",
-        "references",
-        "scope",
-        "tuple_length",
-    )
-
-    def __init__(
-        self,
-        scope: ScopeBuilder,
-        base_name: str,
-        make_task: TaskMaker,
-        *,
-        given_name: str | None = None,
-        inputs: Iterable[tuple[str, Any, str, str]] = (),
-        outputs: Mapping[str, ir.Output] | None = None,
-        step_options: Mapping[str, Any] = NO_OPTIONS,
-        tuple_length: int | None = None,
-        body: ScopeBuilder | None = None,
-    ) -> None:
-        self.scope = scope
-        self.base_name = base_name
-        self.given_name = given_name
-        self.final_name = ""
-        self.make_task = make_task
-        self.inputs = list(inputs)
-        self.outputs: Mapping[str, ir.Output] = outputs or {}
-        self.options = step_options
-        self.tuple_length = tuple_length
-        self.body = body
-        self.order: list[Draft | str] = []
-        self.after_condition: ConditionExpression | None = None
-        self.conditions: tuple[ConditionExpression, ...] = ()
-        self.exit_event: context.ExitEvent | None = None
-        self.lists: dict[str, Any] | None = None
-        self.iteration: tuple[ConditionExpression, int] | None = None
-        self.carry: dict[str, str] = {}
-        self.known_outputs: tuple[str, ...] = ()
-        self.references: dict[str, ir.OutputRef] = {}
-        self.location = caller()
-
-    @property
-    def name(self) -> str:
-        """The final name; before the end of building, the best guess."""
-        return self.final_name or self.given_name or self.base_name
-
-    def describe(self) -> str:
-        """``step 'train' (train.py:3)``."""
-        return f"step '{self.name}'" + (f" ({self.location})" if self.location else "")
-
-    def output_names(self) -> list[str]:
-        """Names that `Output.output` accepts."""
-        return [*self.outputs, *self.known_outputs]
-
-    def reference(self, output: str) -> ir.OutputRef:
-        """The reference to one of the outputs, shared by all who use it; names must be settled."""
-        known = self.references.get(output)
-        if known is None or known.step != self.name:
-            known = self.references[output] = ir.OutputRef(step=self.name, output=output)
-        return known
-
-    def output_type(self, name: str) -> str:
-        """Type text of an output as others see it: a list for a mapped step."""
-        declared = self.outputs.get(name)
-        text = declared.type if declared else "any"
-        return f"list[{text}]" if self.lists is not None else text
-
-    def give_name(self, name: str) -> None:
-        """Set a name that must be unique."""
-        if not isinstance(name, str) or not name.strip():
-            raise DefinitionError(f"{self.describe()}: {name!r} is not a name")
-        self.given_name = name
-
-    def change(self, changes: Mapping[str, Any]) -> None:
-        """Set attributes, checked."""
-        rest = dict(changes)
-        if "name" in rest:
-            self.give_name(rest.pop("name"))
-        self.options = {**self.options, **options.convert(rest, self.describe())}
-
-    def order_after(self, others: Iterable[Any]) -> None:
-        """Add ordering after outputs, names or a condition over statuses."""
-        for other in others:
-            if isinstance(other, Output):
-                self.order.append(self._neighbour(other._draft))
-            elif isinstance(other, str):
-                self.order.append(other)
-            elif isinstance(other, ConditionExpression):
-                for draft in other.drafts():
-                    self._neighbour(draft)
-                self.after_condition = other if self.after_condition is None else self.after_condition & other
-            elif isinstance(other, (list, tuple)):
-                self.order_after(other)
-            else:
-                raise DefinitionError(
-                    f"{self.describe()}: cannot be ordered after {other!r}", "give outputs of steps, or names"
-                )
-
-    def _neighbour(self, other: Draft) -> Draft:
-        if other.scope is not self.scope:
-            raise DefinitionError(
-                f"{self.describe()} cannot be ordered after {other.describe()}, which stands in another scope",
-                "order the map, loop or sub-workflow that contains it",
-            )
-        return other
-
-    def finish(self) -> ir.Step:
-        """The step of the IR."""
-        scope = self.scope
-        adopt = scope.adopt
-        try:
-            fields: dict[str, Any] = {"name": self.final_name, "task": self.make_task(adopt, self.options)}
-            if self.location:
-                fields["location"] = self.location
-            inputs = [
-                ir.Input(name=name, value=adopt(raw), type=type_, path=path) for name, raw, type_, path in self.inputs
-            ]
-            if self.body is not None:
-                inputs += self.body.captured_inputs(adopt)
-            if inputs:
-                fields["inputs"] = tuple(inputs)
-            if self.body is None and self.outputs:
-                fields["outputs"] = tuple(self.outputs.values())
-            self._add_order(fields)
-            self._add_flow(fields, adopt)
-            for name, value in self.options.items():
-                if name == "env":
-                    fields["env"] = tuple(ir.EnvVar(name=key, value=adopt(item)) for key, item in value.items())
-                elif name not in ("image", "packages", "parallelism"):
-                    fields[name] = value
-            if self.final_name in scope.tolerated:
-                fields["allow_failure"] = True
-            return ir.Step(**fields)
-        except DefinitionError as error:
-            if self.name in error.message:
-                raise
-            raise DefinitionError(f"{self.describe()}: {error.message}", error.hint) from None
-
-    def _add_order(self, fields: dict[str, Any]) -> None:
-        if self.order:
-            names = (other if isinstance(other, str) else other.final_name for other in self.order)
-            fields["after"] = tuple(dict.fromkeys(names))
-        if self.after_condition is not None:
-            fields["after_condition"] = self.after_condition._build(self.scope.adopt)
-
-    def _add_flow(self, fields: dict[str, Any], adopt: Adopt) -> None:
-        if self.conditions:
-            parts = self.conditions
-            whole = parts[0] if len(parts) == 1 else Combination("and", parts)
-            fields["when"] = whole._build(adopt)
-        if self.lists is not None:
-            lists = {name: adopt(values) for name, values in self.lists.items()}
-            fields["foreach"] = ir.ForEach(lists=lists, parallelism=self.options.get("parallelism"))
-        if self.iteration is not None:
-            condition, bound = self.iteration
-            fields["loop"] = ir.Loop(condition=condition._build(adopt), max_iterations=bound, carry=self.carry)
 
 
 class ScopeBuilder:
@@ -229,10 +39,12 @@ class ScopeBuilder:
         self.cells: dict[str, tuple[int, list[Draft]]] = {}
         self.current_cell: str | None = None
         self._tasks: dict[object, ir.FunctionTask] = {}
-        self.last_branch: tuple[tuple[ConditionExpression, ...], Any] | None = None
+        self.last_branch: tuple[context.Frame, Any] | None = None
         self.merged_into: ScopeBuilder | None = None
         self.touched: list[Draft] = []
         self.declared_by: dict[Any, list[Draft]] = {}
+        self.given: dict[str, Draft] = {}
+        self.stale: list[Draft] = []
         self.tolerated: set[str] = set()
         self.settings: dict[str, Any] = {}
 
@@ -248,10 +60,33 @@ class ScopeBuilder:
                 self.touched.append(known)
                 return known
         self.touched.append(draft)
-        (self.drafts if draft.exit_event is None else self.exit_drafts).append(draft)
+        if draft.given_name is not None:
+            self.given.setdefault(draft.given_name, draft)
+        self._place(draft)
         if self.current_cell is not None:
             self.cells[self.current_cell][1].append(draft)
         return draft
+
+    def _place(self, draft: Draft) -> None:
+        """Append the draft, or put it where the one stood that it replaces when a notebook cell runs again."""
+        drafts = self.drafts if draft.exit_event is None else self.exit_drafts
+        for old in self.stale:
+            if old.base_name == draft.base_name and old.exit_event == draft.exit_event:
+                self.stale.remove(old)
+                old.successor = draft
+                drafts[drafts.index(old)] = draft
+                return
+        drafts.append(draft)
+
+    def forget(self, stale: list[Draft]) -> None:
+        """Take drafts out for good, those that nothing has replaced."""
+        self.drafts = [draft for draft in self.drafts if draft not in stale]
+        self.exit_drafts = [draft for draft in self.exit_drafts if draft not in stale]
+        for draft in stale:
+            draft.removed = draft.successor is None
+            if draft.given_name is not None and self.given.get(draft.given_name) is draft:
+                del self.given[draft.given_name]
+        self.stale = [draft for draft in self.stale if draft not in stale]
 
     def function_task(self, function: Any, image: str, packages: tuple[str, ...]) -> ir.FunctionTask:
         """The task of a function; its source is read once per workflow and the task shared by all its steps."""
@@ -274,7 +109,8 @@ class ScopeBuilder:
 
     def find_given(self, name: str | None) -> Draft | None:
         """The draft that was given ``name``."""
-        return next((draft for draft in self.drafts if name and draft.given_name == name), None)
+        found = self.given.get(name or "")
+        return found if found is not None and found.given_name == name else None
 
     def add_parameter(self, parameter: ir.Parameter) -> Expression:
         """Declare a parameter and return the reference to it."""
@@ -315,10 +151,15 @@ class ScopeBuilder:
                 if raw.options[0]._scope is not self:
                     return self._capture(raw, raw.options[0]._scope)
                 return ir.FirstOf(options=tuple(self._option(option) for option in raw.options), default=raw.default)
+            if isinstance(raw, Output) and raw._draft.is_gone():
+                raise DefinitionError(
+                    f"{raw!r} belongs to a step that is no longer declared, since its cell was run again",
+                    "run the cell that uses it again",
+                )
             if scope is self or scope is None:
                 return raw._ir()
             return self._adopt_from(scope, raw)
-        if isinstance(raw, (list, tuple)) and _holds_expression(raw):
+        if isinstance(raw, (list, tuple)) and holds_deferred(raw):
             return ir.ListOf(items=tuple(self.adopt(item) for item in raw))
         if isinstance(raw, ir.StoredFile):
             return raw
@@ -377,6 +218,7 @@ class ScopeBuilder:
 
     def finish_steps(self) -> tuple[ir.Step, ...]:
         """The steps of the IR, named."""
+        self.forget(list(self.stale))
         self.settle_names()
         return tuple([draft.finish() for draft in self.drafts])
 
@@ -420,12 +262,6 @@ class ScopeBuilder:
             draft.final_name = name
 
 
-def _holds_expression(values: Iterable[Any]) -> bool:
-    return any(
-        isinstance(item, Expression) or (isinstance(item, (list, tuple)) and _holds_expression(item)) for item in values
-    )
-
-
 def type_of(raw: Any) -> str:
     """The type text of a raw value as far as it is known while building."""
     if isinstance(raw, Output):
@@ -436,7 +272,7 @@ def type_of(raw: Any) -> str:
     if isinstance(raw, FirstPresent):
         types = list(dict.fromkeys(type_of(option) for option in raw.options))
         return types[0] if len(types) == 1 else "any"
-    if isinstance(raw, (list, tuple)) and _holds_expression(raw):
+    if isinstance(raw, (list, tuple)) and holds_deferred(raw):
         types = list(dict.fromkeys(type_of(item) for item in raw))
         return f"list[{types[0]}]" if len(types) == 1 else "list"
     return raw._type if isinstance(raw, Expression) else "any"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from couler.core.dsl.builder import ScopeBuilder
-    from couler.core.dsl.expr import ConditionExpression
+    from couler.core.dsl.conditions import ConditionExpression
 
 ExitEvent = Literal["always", "success", "failure"]
 
@@ -33,7 +33,7 @@ class Frame:
     conditions: tuple[ConditionExpression, ...] = ()
     exit_event: ExitEvent | None = None
     reuse: bool = False
-    owner: tuple[int, int] | None = None
+    owner: tuple[object, object] | None = None
 
 
 _frame: ContextVar[Frame | None] = ContextVar("couler_frame", default=None)
@@ -45,9 +45,10 @@ def current() -> Frame | None:
     An implicit workflow begun by another thread or task is not seen, although contexts are copied to new tasks.
     """
     frame = _frame.get()
-    if frame is not None and frame.owner is not None and frame.owner != _executor():
-        return None
-    return frame
+    if frame is None or frame.owner is None:
+        return frame
+    thread, task = _executor()
+    return frame if frame.owner[0] is thread and frame.owner[1] is task else None
 
 
 @contextmanager
@@ -79,7 +80,8 @@ def end_implicit() -> None:
     _frame.set(None)
 
 
-def _executor() -> tuple[int, int]:
+def _executor() -> tuple[object, object]:
+    """The thread and task themselves: their numbers are given to others when they have ended."""
     asyncio = sys.modules.get("asyncio")  # importing it is slow, and without it there is no task
     task = None
     if asyncio is not None:
@@ -87,7 +89,7 @@ def _executor() -> tuple[int, int]:
             task = asyncio.current_task()
         except RuntimeError:  # no loop runs in this thread
             task = None
-    return threading.get_ident(), id(task) if task is not None and not _is_cell(task) else 0
+    return threading.current_thread(), None if task is None or _is_cell(task) else task
 
 
 def _is_cell(task: Any) -> bool:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
+from couler.core.dsl.conditions import Comparison, ConditionExpression, Deferred, StatusTest, as_condition, plain
 from couler.core.errors import DefinitionError, near
 from couler.core.ir import model as ir
-from couler.core.ir.json import freeze
 
 if TYPE_CHECKING:
-    from couler.core.dsl.builder import Draft, ScopeBuilder
+    from couler.core.dsl.builder import ScopeBuilder
+    from couler.core.dsl.draft import Draft
 
 T = TypeVar("T")
-Adopt = Callable[[Any], ir.Value]
-"""Turns an expression or a plain JSON value into an IR value in the scope where it is used."""
 
 
-class Expression:
+class Expression(Deferred):
     """A value known only at run time. Comparing it builds a condition; it cannot be used as a Python value.
 
     >>> accuracy = Expression(ir.ParameterRef(name="accuracy"), "float", None)
@@ -135,10 +134,19 @@ class Expression:
         raise DefinitionError(f"{self!r} has no arithmetic while the workflow is built", "compute it in a step")
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _no_arithmetic
-    __floordiv__ = __mod__ = __pow__ = __neg__ = __float__ = __int__ = __index__ = _no_arithmetic
+    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = __matmul__ = __rmatmul__ = _no_arithmetic
+    __neg__ = __pos__ = __abs__ = __round__ = __float__ = __int__ = __complex__ = __index__ = _no_arithmetic
+    __divmod__ = __rdivmod__ = __xor__ = __rxor__ = _no_arithmetic
 
 
-class Output(Expression, Generic[T]):
+if TYPE_CHECKING:
+    # Outputs are passed where values are expected, so type checkers take them for values of any type.
+    class _Anything(Expression, Any): ...  # type: ignore[misc] # that it is Any is the purpose
+else:
+    _Anything = Expression
+
+
+class Output(_Anything, Generic[T]):
     """An output of a step, and the handle of the step itself."""
 
     __slots__ = ("_default", "_draft", "_output", "_path")
@@ -200,7 +208,12 @@ class Output(Expression, Generic[T]):
 
     def or_else(self, value: Any) -> Output[T]:
         """The same output, with a value for the case that the step is skipped."""
-        return Output(self._draft, self._output, self._path, ir.Constant(value=value))
+        if isinstance(value, Deferred):
+            raise DefinitionError(
+                f"{self!r}: or_else takes a plain value, not {value!r}", "couler.first_of(output, other)"
+            )
+        constant = ir.Constant(value=plain(value, f"{self!r}: or_else"))
+        return Output(self._draft, self._output, self._path, constant)
 
     # --- the step behind the output
 
@@ -214,6 +227,8 @@ class Output(Expression, Generic[T]):
 
     def __rshift__(self, other: Any) -> Any:
         for target in other if isinstance(other, (list, tuple)) else [other]:
+            if not isinstance(target, Output):
+                raise DefinitionError(f"{self!r} >> {target!r}: the right side is no output of a step")
             target.after(self)
         return other
 
@@ -277,164 +292,10 @@ class FirstPresent(Expression):
     def _label(self) -> str:
         return "first_of"
 
-
-# --- conditions ------------------------------------------------------------------------------------------------
-
-
-class ConditionExpression:
-    """A condition under construction; combine with ``&``, ``|`` and ``~``."""
-
-    __slots__ = ()
-
-    def _build(self, adopt: Adopt) -> ir.Condition:
-        raise NotImplementedError
-
-    def __and__(self, other: object) -> ConditionExpression:
-        return Combination("and", (self, as_condition(other)))
-
-    def __rand__(self, other: object) -> ConditionExpression:
-        return as_condition(other) & self
-
-    def __or__(self, other: object) -> ConditionExpression:
-        return Combination("or", (self, as_condition(other)))
-
-    def __ror__(self, other: object) -> ConditionExpression:
-        return as_condition(other) | self
-
-    def __invert__(self) -> ConditionExpression:
-        return Negation(self)
-
-    def __bool__(self) -> bool:
-        raise DefinitionError(
-            f"{self!r} is decided only when the workflow runs; `and`, `or`, `not`, `if` and chains such as 0 < x < 1 "
-            "ask for it now",
-            "use & | ~ with brackets, and `with couler.when(condition): …` instead of `if`",
-        )
-
-    def drafts(self) -> Iterator[Draft]:
-        """Steps whose status is tested."""
-        return iter(())
-
-
-class Comparison(ConditionExpression):
-    """Two values compared."""
-
-    __slots__ = ("left", "operator", "right")
-
-    def __init__(self, operator: ir.CompareOperator, left: Any, right: Any) -> None:
-        self.operator = operator
-        self.left = left
-        self.right = right
-        for side in (left, right):
-            if not isinstance(side, (Expression, Hole)):
-                plain(side, "a condition")
-
-    def _build(self, adopt: Adopt) -> ir.Condition:
-        return ir.Compare(operator=self.operator, left=adopt(self.left), right=adopt(self.right))
-
-    def __repr__(self) -> str:
-        sides = [side._label() if isinstance(side, Expression) else repr(side) for side in (self.left, self.right)]
-        return f"<condition {sides[0]} {self.operator} {sides[1]}>"
-
-
-class TruthTest(ConditionExpression):
-    """A boolean value as a condition."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Expression | bool) -> None:
-        self.value = value
-
-    def _build(self, adopt: Adopt) -> ir.Condition:
-        return ir.Truth(value=adopt(self.value))
-
-
-class StatusTest(ConditionExpression):
-    """How a step ended."""
-
-    __slots__ = ("draft", "status")
-
-    def __init__(self, draft: Draft, status: Literal["succeeded", "failed", "skipped", "ended"]) -> None:
-        self.draft = draft
-        self.status = status
-
-    def _build(self, adopt: Adopt) -> ir.Condition:
-        return ir.StatusIs(step=self.draft.name, status=self.status)
-
-    def drafts(self) -> Iterator[Draft]:
-        """The step."""
-        yield self.draft
-
-
-class Combination(ConditionExpression):
-    """Conditions joined by and / or; nested joins of the same kind become one."""
-
-    __slots__ = ("kind", "parts")
-
-    def __init__(self, kind: Literal["and", "or"], parts: tuple[ConditionExpression, ...]) -> None:
-        self.kind = kind
-        self.parts: tuple[ConditionExpression, ...] = tuple(
-            inner
-            for part in parts
-            for inner in (part.parts if isinstance(part, Combination) and part.kind == kind else (part,))
-        )
-
-    def _build(self, adopt: Adopt) -> ir.Condition:
-        parts = tuple(part._build(adopt) for part in self.parts)
-        return ir.AllOf(parts=parts) if self.kind == "and" else ir.AnyOf(parts=parts)
-
-    def drafts(self) -> Iterator[Draft]:
-        """Steps of all parts."""
-        for part in self.parts:
-            yield from part.drafts()
-
-
-class Negation(ConditionExpression):
-    """The opposite of a condition."""
-
-    __slots__ = ("part",)
-
-    def __init__(self, part: ConditionExpression) -> None:
-        self.part = part
-
-    def __invert__(self) -> ConditionExpression:
-        return self.part
-
-    def _build(self, adopt: Adopt) -> ir.Condition:
-        return ir.Not(part=self.part._build(adopt))
-
-    def drafts(self) -> Iterator[Draft]:
-        """Steps of the part."""
-        return self.part.drafts()
-
-
-class Hole:
-    """Stands in ``equal(value)`` for the output that a loop will give."""
-
-
-def as_condition(value: object) -> ConditionExpression:
-    """A condition from a condition, a boolean reference or a bool.
-
-    Raises:
-        DefinitionError: It is none of these.
-    """
-    if isinstance(value, ConditionExpression):
-        return value
-    if isinstance(value, (Expression, bool)):
-        return TruthTest(value)
-    raise DefinitionError(f"{value!r} is not a condition", "compare an output or a parameter, such as accuracy > 0.9")
-
-
-def plain(value: Any, where: str) -> Any:
-    """The frozen JSON form of a plain Python value.
-
-    Raises:
-        DefinitionError: It is not JSON.
-    """
-    try:
-        return freeze(value)
-    except ValueError as error:
-        raise DefinitionError(f"{where}: {error}") from None
+    def _with_path(self, path: ir.Path) -> FirstPresent:
+        """The same part of each option, and of the default."""
+        default = None if self.default is None else ir.Constant(value=_part(self.default.value, path))
+        return FirstPresent(tuple(option._with_path(path) for option in self.options), default)
 
 
 def concat(*parts: Any) -> Expression:
@@ -470,6 +331,15 @@ def first_of(*outputs: Any, default: Any = _NOTHING) -> Any:
 def contains(values: Any, item: Any) -> ConditionExpression:
     """True when ``item`` is one of ``values``, a list known at run time."""
     return Comparison("in", item, values)
+
+
+def _part(value: Any, path: ir.Path) -> Any:
+    for key in path:
+        try:
+            value = value[key]
+        except (LookupError, TypeError):
+            raise DefinitionError(f"the default {value!r} of couler.first_of has no part {key!r}") from None
+    return value
 
 
 def _path_text(path: ir.Path) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
 from couler.core.dsl import context
 from couler.core.dsl.annotations import describe
-from couler.core.dsl.builder import Draft, ScopeBuilder, element_type, type_of
-from couler.core.dsl.expr import ConditionExpression, Expression, Output, as_condition
+from couler.core.dsl.builder import ScopeBuilder, element_type, type_of
+from couler.core.dsl.conditions import ConditionExpression, as_condition
+from couler.core.dsl.draft import Draft
+from couler.core.dsl.expr import Expression, Output
 from couler.core.dsl.location import caller
 from couler.core.dsl.steps import Each, StepFunction, check_list, check_raw, new_step, receiving_frame
 from couler.core.errors import DefinitionError, near
@@ -23,8 +25,9 @@ from couler.core.ir import model as ir
 class Branch:
     """Steps declared inside run only when the condition holds. ``otherwise()`` gives the opposite branch."""
 
-    def __init__(self, condition: ConditionExpression) -> None:
+    def __init__(self, condition: ConditionExpression, is_opposite: bool = False) -> None:
         self.condition = condition
+        self._is_opposite = is_opposite
         self._entered: Any = None
 
     def __enter__(self) -> Branch:
@@ -38,11 +41,11 @@ class Branch:
     ) -> None:
         self._entered.__exit__(kind, error, trace)
         frame = receiving_frame()
-        frame.scope.last_branch = (frame.conditions, self)
+        frame.scope.last_branch = None if self._is_opposite else (frame, self)
 
     def otherwise(self) -> Branch:
         """The branch for the case that the condition does not hold."""
-        return Branch(~self.condition)
+        return Branch(~self.condition, is_opposite=True)
 
 
 def when(condition: Any, function: Callable[[], Any] | None = None) -> Any:
@@ -71,9 +74,13 @@ def when(condition: Any, function: Callable[[], Any] | None = None) -> Any:
 def otherwise(function: Callable[[], Any] | None = None) -> Any:
     """The steps for the case that the condition of the ``when`` just before does not hold."""
     frame = receiving_frame()
-    conditions, branch = frame.scope.last_branch or (None, None)
-    if branch is None or conditions is not frame.conditions:
-        raise DefinitionError(f"couler.otherwise at {caller()} follows no couler.when of the same block")
+    before, branch = frame.scope.last_branch or (None, None)
+    same_block = before is not None and (before.conditions, before.exit_event) == (frame.conditions, frame.exit_event)
+    if branch is None or not same_block:
+        raise DefinitionError(
+            f"couler.otherwise at {caller()} follows no couler.when of the same block",
+            "put it right after the `with couler.when(…)` block that it belongs to",
+        )
     opposite = branch.otherwise()
     if function is None:
         return opposite
@@ -171,9 +178,17 @@ def _by_keyword(function: Any, values: tuple[Any, ...], named: Mapping[str, Any]
     """Arguments by name, for a function that is not a step."""
     target = getattr(function, "__couler_function__", function)
     try:
-        return dict(inspect.signature(target).bind_partial(*values, **named).arguments)
+        bound = inspect.signature(target).bind(*values, **named)
     except TypeError as error:
         raise DefinitionError(f"{what}: {error}") from None
+    if any(parameter.kind in _GATHERING for parameter in bound.signature.parameters.values()):
+        raise DefinitionError(
+            f"{what} takes *args or **kwargs, and what is mapped or looped over has names", "list the parameters"
+        )
+    return dict(bound.arguments)
+
+
+_GATHERING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
 
 
 def map(function: Callable[..., Any], *lists: Any, parallelism: int | None = None, **fixed: Any) -> Any:
@@ -203,7 +218,7 @@ def map(function: Callable[..., Any], *lists: Any, parallelism: int | None = Non
     }
     rest = {name: item for name, item in given.items() if name not in mapped}
     draft = _collapsed(
-        group_step(function, _name_of(function, "map"), items, rest, _declared_parameters(function, rest))
+        group_step(function, _name_of(function, "map"), items, rest, _declared_parameters(function, rest)), set(items)
     )
     draft.lists = mapped
     if parallelism is not None:
@@ -217,10 +232,10 @@ def _declared_parameters(function: Any, passed: Mapping[str, Any]) -> tuple[ir.P
     return tuple(parameter for parameter in declared if parameter.name not in passed)
 
 
-def _collapsed(draft: Draft) -> Draft:
+def _collapsed(draft: Draft, items: Collection[str] = ()) -> Draft:
     """The single step of a group in place of the group, where that means the same."""
     body = draft.body
-    if body is None or len(body.drafts) != 1:
+    if body is None or len(body.drafts) != 1 or set(body.parameters) - set(items):
         return draft
     inner = body.drafts[0]
     returned = body.outputs.get("result")
@@ -312,7 +327,7 @@ def _loop_draft(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any],
     given = _by_keyword(function, args, kwargs, what)
     bound = {name: (check_raw(raw, f"{what}: '{name}'"), type_of(raw)) for name, raw in given.items()}
     draft = group_step(function, _name_of(function, "loop"), bound, {}, _declared_parameters(function, {}))
-    return draft if bound else _collapsed(draft)
+    return _collapsed(draft)
 
 
 def _in_new_workflow(function: StepFunction[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Draft:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from couler.core.dsl import options
-from couler.core.dsl.expr import Output, plain
+from couler.core.dsl.conditions import plain
+from couler.core.dsl.expr import Output
 from couler.core.dsl.steps import new_step
 from couler.core.errors import DefinitionError
 from couler.core.ir import model as ir

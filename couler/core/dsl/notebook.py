@@ -18,12 +18,9 @@ def forget_earlier_execution(frame: Frame) -> None:
         return
     scope, cell, execution = frame.scope, _cell(shell), shell.execution_count
     known = scope.cells.get(cell)
-    if known is not None and known[0] != execution:
-        stale = known[1]
-        scope.drafts = [draft for draft in scope.drafts if draft not in stale]
-        scope.exit_drafts = [draft for draft in scope.exit_drafts if draft not in stale]
-        known = None
-    if known is None:
+    if known is None or known[0] != execution:
+        scope.forget(list(scope.stale))
+        scope.stale = list(known[1]) if known is not None else []
         scope.cells[cell] = (execution, [])
     scope.current_cell = cell
 
@@ -41,5 +38,9 @@ def _cell(shell: Any) -> str:
         identity = None
     if identity:
         return str(identity)
-    frame = caller_frame()
-    return frame.f_code.co_filename if frame is not None else ""
+    frame, name = caller_frame(), ""
+    while frame is not None:  # the outermost frame of the notebook is the cell; the others may be functions of it
+        if frame.f_globals is shell.user_ns and frame.f_code.co_name == "<module>":
+            name = frame.f_code.co_filename
+        frame = frame.f_back
+    return name

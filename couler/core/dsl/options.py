@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
@@ -9,7 +10,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from couler.core.dsl.expr import Expression, plain
+from couler.core.dsl.conditions import plain
+from couler.core.dsl.expr import Expression
 from couler.core.errors import DefinitionError, near
 from couler.core.ir import model as ir
 
@@ -30,47 +32,59 @@ def seconds(value: Any) -> float:
     """
     if isinstance(value, timedelta):
         return value.total_seconds()
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     if isinstance(value, str) and value and not _DURATION.sub("", value).strip():
         return float(sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(value)))
     raise DefinitionError(f"{value!r} is not a duration", 'give seconds, a timedelta, or text such as "90s" or "1h30m"')
 
 
-def _build(model: type[M], name: str, value: Mapping[str, Any]) -> M:
+def build(model: type[M], name: str, value: Mapping[str, Any]) -> M:
+    """A part of the IR from keys and values.
+
+    Raises:
+        DefinitionError: A key is unknown or a value cannot be used.
+    """
     try:
         return model.model_validate(dict(value))
     except ValidationError as error:
-        details = []
-        for item in error.errors():
-            key = ".".join(str(part) for part in item["loc"])
-            hint = near(key, model.model_fields) if item["type"] == "extra_forbidden" else ""
-            text = "is unknown" if item["type"] == "extra_forbidden" else item["msg"]
-            details.append(f"'{key}' {text}" + (f"; {hint}" if hint else ""))
-        raise DefinitionError(f"{name}: " + "; ".join(details)) from None
+        raise DefinitionError(f"{name}: {reasons(error, model)}") from None
+
+
+def reasons(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """What pydantic found, in words."""
+    details = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"])
+        unknown = item["type"] == "extra_forbidden"
+        hint = near(key, model.model_fields) if unknown and model is not None else ""
+        text = "is unknown" if unknown else f"cannot be {item['input']!r}: {item['msg']}"
+        details.append(f"'{key}' {text}" + (f"; {hint}" if hint else ""))
+    return "; ".join(details)
 
 
 def _resources(value: Any) -> ir.Resources:
     if isinstance(value, ir.Resources):
         return value
     if isinstance(value, str):
-        value = dict(part.split("=", 1) for part in value.replace(" ", "").split(",") if "=" in part)
-        if not value:
-            raise DefinitionError("resources as text look like 'cpu=2,memory=4Gi'")
+        parts = [part.partition("=") for part in value.replace(" ", "").split(",")]
+        if not all(key and item for key, _, item in parts):
+            raise DefinitionError(f"resources: {value!r} does not look like 'cpu=2,memory=4Gi'")
+        value = {key: item for key, _, item in parts}
     if not isinstance(value, Mapping):
         raise DefinitionError(
             f"resources: {value!r} is neither couler.Resources, a dict nor text like 'cpu=2,memory=4Gi'"
         )
-    return _build(ir.Resources, "resources", value)
+    return build(ir.Resources, "resources", value)
 
 
 def _retry(value: Any) -> ir.Retry | None:
     if value is None or isinstance(value, ir.Retry):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
-        return _build(ir.Retry, "retry", {"limit": value})
+        return build(ir.Retry, "retry", {"limit": value})
     if isinstance(value, Mapping):
-        return _build(ir.Retry, "retry", value)
+        return build(ir.Retry, "retry", value)
     raise DefinitionError(f"retry: {value!r} is neither a number of further attempts nor couler.retry(…)")
 
 
@@ -124,7 +138,7 @@ def retry(
     rule: dict[str, Any] = {"limit": limit, "backoff": backoff, "on": on if any(on.values()) else None}
     if memory_factor is not None or memory_maximum is not None:
         rule["escalation"] = {"memory_factor": memory_factor or 2, "memory_maximum": memory_maximum}
-    return _build(ir.Retry, "retry", rule)
+    return build(ir.Retry, "retry", rule)
 
 
 def secret(name: str, key: str) -> ir.SecretRef:
@@ -155,7 +169,7 @@ def _cache(value: Any) -> ir.CachePolicy | None:
     if isinstance(value, bool):
         return ir.CachePolicy(enabled=value)
     if isinstance(value, Mapping):
-        return _build(ir.CachePolicy, "cache", value)
+        return build(ir.CachePolicy, "cache", value)
     raise DefinitionError(f"cache: {value!r} is neither True, False nor couler.CachePolicy(…)")
 
 
@@ -178,7 +192,7 @@ def _sequence(name: str, value: Any) -> Iterable[Any]:
 
 def _models(name: str, model: type[M]) -> Callable[[Any], tuple[M, ...]]:
     def convert(value: Any) -> tuple[M, ...]:
-        return tuple(item if isinstance(item, model) else _build(model, name, item) for item in _sequence(name, value))
+        return tuple(item if isinstance(item, model) else build(model, name, item) for item in _sequence(name, value))
 
     return convert
 
@@ -264,23 +278,27 @@ def convert(options: Mapping[str, Any], where: str) -> dict[str, Any]:
     Raises:
         DefinitionError: A name is unknown or a value cannot be used.
     """
-    converted: dict[str, Any] = {}
-    shortcuts = {name: options[name] for name in RESOURCE_SHORTCUTS if options.get(name) is not None}
-    for name, value in options.items():
-        if name in RESOURCE_SHORTCUTS:
-            continue
-        if name not in CONVERTERS:
-            known = [*CONVERTERS, *RESOURCE_SHORTCUTS, "name", "outputs"]
-            raise DefinitionError(f"{where}: unknown option '{name}'", near(name, known, "options"))
-        try:
-            converted[name] = CONVERTERS[name](value)
-        except DefinitionError as error:
-            raise DefinitionError(f"{where}: {error.message}", error.hint) from None
-    if shortcuts:
-        base = converted.get("resources")
-        merged = {**(base.model_dump(exclude_defaults=True) if base else {}), **shortcuts}
-        try:
-            converted["resources"] = _resources(merged)
-        except DefinitionError as error:
-            raise DefinitionError(f"{where}: {error.message}", error.hint) from None
-    return converted
+    return changed({}, options, where)
+
+
+def changed(given: Mapping[str, Any], changes: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Options with some of them changed; ``cpu``, ``memory`` and ``gpu`` change only that resource.
+
+    Raises:
+        DefinitionError: A name is unknown or a value cannot be used.
+    """
+    result = dict(given)
+    try:
+        for name, value in changes.items():
+            if name in CONVERTERS:
+                result[name] = CONVERTERS[name](value)
+            elif name not in RESOURCE_SHORTCUTS:
+                known = [*CONVERTERS, *RESOURCE_SHORTCUTS, "name", "outputs"]
+                raise DefinitionError(f"unknown option '{name}'", near(name, known, "options"))
+        shortcuts = {name: changes[name] for name in RESOURCE_SHORTCUTS if changes.get(name) is not None}
+        if shortcuts:
+            base = result.get("resources")
+            result["resources"] = _resources({**(base.model_dump(exclude_defaults=True) if base else {}), **shortcuts})
+    except DefinitionError as error:
+        raise DefinitionError(f"{where}: {error.message}", error.hint) from None
+    return result

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from couler.core.dsl import context, flow, status_text
-from couler.core.dsl.builder import Draft
-from couler.core.dsl.expr import Comparison, ConditionExpression, Hole, Output
+from couler.core.dsl.conditions import Comparison, ConditionExpression, Hole
+from couler.core.dsl.draft import Draft
+from couler.core.dsl.expr import Output
 from couler.core.dsl.steps import receiving_frame
 from couler.core.errors import DefinitionError, near
 from couler.core.ir import model as ir

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from couler.core.dsl.expr import Adopt, Combination, ConditionExpression, Negation
+from couler.core.dsl.conditions import Adopt, Combination, ConditionExpression, Negation
 from couler.core.errors import DefinitionError, near
 from couler.core.ir import model as ir
 

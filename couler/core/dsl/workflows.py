@@ -11,7 +11,8 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from couler.core.dsl import context, flow, options
 from couler.core.dsl.annotations import REQUIRED, Argument, Param, describe, parameter_help, signature_of, summary
 from couler.core.dsl.builder import ScopeBuilder, type_of
-from couler.core.dsl.expr import Output, plain
+from couler.core.dsl.conditions import plain
+from couler.core.dsl.expr import Output
 from couler.core.dsl.steps import check_raw
 from couler.core.errors import DefinitionError, near
 from couler.core.ir import model as ir
@@ -38,10 +39,11 @@ def schedule(
         suspended: Do not start for now.
         starting_deadline: A start that is late by more is left out.
     """
-    deadline = None if starting_deadline is None else options.seconds(starting_deadline)
-    return ir.Schedule(
-        cron=cron, timezone=timezone, concurrency=concurrency, suspended=suspended, starting_deadline=deadline
-    )  # fmt: skip
+    fields = {
+        "cron": cron, "timezone": timezone, "concurrency": concurrency, "suspended": suspended,
+        "starting_deadline": None if starting_deadline is None else options.seconds(starting_deadline),
+    }  # fmt: skip
+    return options.build(ir.Schedule, "schedule", fields)
 
 
 def _schedule(value: Any) -> ir.Schedule:
@@ -155,13 +157,17 @@ class WorkflowFunction(Generic[P, R]):
         references = {parameter.name: scope.add_parameter(parameter) for parameter in self.parameters}
         with _collector_paused(), scope.inside():
             scope.set_outputs(self.__couler_function__(**references))  # type: ignore[call-arg,arg-type]
-        return finish_workflow(scope, self.name, self._settings)
+        settings = {**self._settings, **scope.settings}
+        return finish_workflow(scope, settings.pop("name", self.name), settings)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Declare a sub-workflow, inside of another workflow; give the parameters values, outside of one."""
         given = self._bind(args, kwargs)
         if context.current() is None:
             return self._bound(given)
+        required = (parameter.name for parameter in self.parameters if parameter.default is None)
+        if missing := [name for name in required if name not in given]:
+            raise DefinitionError(f"{self._what} needs a value for: {', '.join(missing)}")
         bound = {name: (raw, type_of(raw)) for name, raw in given.items()}
         draft = flow.group_step(self.__couler_function__, self.name, bound, {}, self.parameters)
         return Output(draft, next(iter(draft.outputs), "result"))
@@ -250,10 +256,16 @@ class Building:
         self, name: str, type: str = "any", default: Any = REQUIRED, help: str = "", choices: Iterable[Any] = ()
     ) -> Any:
         """Declare a parameter and return the reference to it."""
+        if name in self._scope.parameters:
+            raise DefinitionError(f"the parameter '{name}' is declared twice", "give one of them another name")
         constant = None if default is REQUIRED else ir.Constant(value=plain(default, f"parameter '{name}'"))
         return self._scope.add_parameter(
             ir.Parameter(name=name, type=type, default=constant, help=help, choices=tuple(choices))
         )
+
+    def set_outputs(self, outputs: Any) -> None:
+        """Declare the outputs of the workflow: one value, or a dict by name."""
+        self._scope.set_outputs(outputs)
 
     def build(self) -> ir.Workflow:
         """The workflow that was declared so far."""
@@ -286,10 +298,15 @@ def config_workflow(
     """
     from couler.core.dsl.steps import receiving_frame
 
-    scope = receiving_frame().scope.root
+    scope = receiving_frame().scope
+    if scope.parent is not None:
+        raise DefinitionError(
+            "couler.config_workflow stands inside of a map, a loop or a sub-workflow",
+            "it sets properties of the whole workflow: call it there",
+        )
     given = {**settings, "timeout": timeout, "service_account": service_account}
     if user_id is not None:
-        given["labels"] = {**settings.get("labels", {}), "user": user_id}
+        given["labels"] = {**scope.settings.get("labels", {}), **settings.get("labels", {}), "user": user_id}
     if cron_config is not None:
         given["schedule"] = _cron(cron_config)
     scope.settings.update(_convert_settings(given, "config_workflow"))
@@ -303,6 +320,8 @@ def _cron(value: Mapping[str, Any] | str) -> Any:
     known = ("schedule", "timezone", "concurrency_policy", "suspend", "starting_deadline")
     if unknown := [key for key in value if key not in known]:
         raise DefinitionError(f"cron_config: unknown key '{unknown[0]}'", near(unknown[0], known, "keys"))
+    if not isinstance(value.get("schedule"), str):
+        raise DefinitionError("cron_config: 'schedule' is missing", 'cron_config={"schedule": "0 3 * * *"}')
     return schedule(
         value["schedule"],
         timezone=value.get("timezone", "UTC"),
