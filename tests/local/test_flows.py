@@ -10,6 +10,7 @@ from couler.core.ir.model import (
     Backoff,
     Compare,
     Constant,
+    EnvVar,
     ExitHandler,
     FirstOf,
     ForEach,
@@ -28,6 +29,7 @@ from couler.core.ir.model import (
     RunRef,
     StatusIs,
     Step,
+    StepDefaults,
     SuspendTask,
 )
 from tests.local.conftest import flow, function, out, value
@@ -330,3 +332,30 @@ def test_comparing_what_has_no_order_fails_the_step(run):
     result = run(flow(function("a", ONE), function("c", ONE, when=compare(out("a"), "<", "x"))))
     assert "cannot order" in result.error("c")
     assert result.status == "failed"
+
+
+def test_defaults_hold_for_steps_that_set_nothing_themselves(run):
+    source = """
+        import os
+        def f():
+            return [os.environ["A"], os.environ["B"], os.environ["COULER_ATTEMPT"] == "2" or 1 / 0]
+    """
+    defaults = StepDefaults(
+        retry=Retry(limit=1),
+        env=(EnvVar(name="A", value=Constant(value="default")), EnvVar(name="B", value=Constant(value="default"))),
+    )
+    own = (EnvVar(name="A", value=Constant(value="own")),)
+    inner = group("g", function("s", source, env=own), outputs={"r": out("s")})
+    result = run(flow(inner, function("t", source, env=own), defaults=defaults, outputs={"r": out("g", "r")}))
+    assert result.outputs == {"r": ["own", "default", True]}
+    assert result.steps["t"].attempts == 2
+
+
+def test_facts_of_the_run_reach_groups_within_maps(run):
+    body = group(
+        "g",
+        function("s", "def f(x):\n    return x\n", {"x": RunRef(field="name")}),
+        outputs={"r": out("s")},
+        foreach=over([1]),
+    )
+    assert run(flow(body, outputs={"r": out("g", "r")})).outputs == {"r": ["test"]}

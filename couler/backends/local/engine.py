@@ -30,6 +30,7 @@ from couler.core.ir.graph import walk
 from couler.core.ir.model import Workflow
 from couler.core.ir.text import from_text, to_json
 from couler.core.ir.types import mismatch
+from couler.core.passes.apply_defaults import apply_defaults
 from couler.runs import EventRecord, RunRecord, RunStore, open_store
 
 MODES = ("new", "resume", "retry")
@@ -122,6 +123,7 @@ class LocalEngine:
             ResourceError: A step asks for more than the machine has.
             EngineError: The runtime's program is not installed.
         """
+        workflow = apply_defaults(workflow)
         containers.check(str(self.options["runtime"]))
         values = _checked(workflow, parameters)
         admission.check(walk(workflow), self._limits(self.options).total)
@@ -157,7 +159,8 @@ class LocalEngine:
         """
         record = self.store.run(run_id)
         folder = RunFolder(self.root, run_id)
-        lock = RunLock(folder.lock, run_id, patience=5.0 if record.status in ENDED else 0.0)  # it may be tidying up
+        patience = 5.0 if record.status in ENDED else 0.3  # its driver may be tidying up; others only look
+        lock = RunLock(folder.lock, run_id, patience)
         try:
             record = self.store.run(run_id)
             _check_state(record, mode)
@@ -283,7 +286,12 @@ class LocalEngine:
         """Pairs of step path and line; with ``follow`` they go on until the run ends."""
         self.store.run(run_id)
         folder = RunFolder(self.root, run_id)
-        return logs.read(folder, step, follow, lambda: self.store.run(run_id).status in ENDED)
+        return logs.read(folder, step, follow, lambda: self._is_silent(run_id))
+
+    def _is_silent(self, run_id: str) -> bool:
+        """Whether nothing more will be logged: the run has ended, or its driver has died."""
+        status = self.store.run(run_id).status
+        return status in ENDED or (status != "pending" and not self.is_driven(run_id))
 
     def _limits(self, options: Mapping[str, Any]) -> Limits:
         total = machine_share(options.get("cpu"), options.get("memory"), options.get("gpu"))

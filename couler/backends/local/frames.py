@@ -9,7 +9,7 @@ from couler.core.ir.evaluate import ABSENT, EvaluationError, as_text, resolve
 from couler.core.ir.model import ContainerTask, ScriptTask, Step
 
 if TYPE_CHECKING:
-    from couler.backends.local.activities import ScopeRun
+    from couler.backends.local.scopes import ScopeRun
 
 _NOTHING: Mapping[str, Any] = {}
 

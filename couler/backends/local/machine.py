@@ -11,16 +11,19 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from couler.backends.local import activities, retrying
-from couler.backends.local.activities import NOTHING, Activity, Leaf, LoopRun, MapRun, ScopeRun
+from couler.backends.local import retrying
+from couler.backends.local.activities import NOTHING, Activity, Leaf
 from couler.backends.local.frames import Frame
 from couler.backends.local.plan import Plan, StepPlan
+from couler.backends.local.repeats import LoopRun, MapRun, items_of
+from couler.backends.local.scopes import ScopeRun, group_parameters
 from couler.backends.local.work import Change, Failure, Outcome, Previous, Work
 from couler.core.ir.evaluate import EvaluationError
 from couler.core.ir.graph import outputs_of_one, references
 from couler.core.ir.json import Json
 from couler.core.ir.model import GroupTask, OutputRef, Step, SuspendTask, Workflow
 from couler.core.ir.types import mismatch
+from couler.core.passes.apply_defaults import apply_defaults
 
 KEPT = ("succeeded", "skipped", "cached")
 
@@ -59,7 +62,7 @@ class Machine:
         *,
         retry: bool = False,
     ) -> None:
-        self.workflow = workflow
+        self.workflow = workflow = apply_defaults(workflow)
         self.parameters = {
             **{p.name: p.default.value for p in workflow.parameters if p.default is not None},
             **parameters,
@@ -86,7 +89,7 @@ class Machine:
         self.finished = False
         handlers = [handler.step for handler in workflow.exit_handlers]
         read = [ref.step for step in handlers for ref in references(step) if type(ref) is OutputRef]
-        self.plan = Plan(workflow.steps, workflow.outputs, workflow.parameters, workflow.defaults, read)
+        self.plan = Plan(workflow.steps, workflow.outputs, workflow.parameters, read)
         self.root = ScopeRun(None, 0, None, "", Frame(None, self.facts), self.plan, self.parameters)  # type: ignore[arg-type]
         self.exits: ScopeRun | None = None
 
@@ -180,7 +183,7 @@ class Machine:
             self.start_item(scope, index, plan, path, frame)
             return
         try:
-            items = activities.items_of(plan, frame)
+            items = items_of(plan, frame)
         except EvaluationError as error:
             self._fail_at_once(scope, index, plan, path, str(error))
             return
@@ -213,7 +216,7 @@ class Machine:
 
     def _start_group(self, parent: Activity, index: int, plan: StepPlan, path: str, frame: Frame, attempt: int) -> None:
         try:
-            parameters = activities.group_parameters(plan, frame)
+            parameters = group_parameters(plan, frame)
         except EvaluationError as error:
             self._fail_at_once(parent, index, plan, path, str(error))
             return
@@ -433,7 +436,7 @@ class Machine:
         if not steps:
             self.finished = True
             return
-        plan = Plan(steps, defaults=self.workflow.defaults)
+        plan = Plan(steps)
         frame = Frame(None, self.facts, self.root)  # type: ignore[arg-type]
         self.exits = ScopeRun(None, 0, None, "", frame, plan, self.parameters)
         self.exits.begin(self)

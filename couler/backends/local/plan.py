@@ -14,7 +14,6 @@ from couler.core.ir.model import (
     Parameter,
     ScriptTask,
     Step,
-    StepDefaults,
     Value,
 )
 
@@ -48,20 +47,18 @@ class StepPlan:
 class Plan:
     """The steps of a scope, ready to be run any number of times."""
 
-    __slots__ = ("defaults", "indices", "outputs", "parameters", "steps", "waits")
+    __slots__ = ("indices", "outputs", "parameters", "steps", "waits")
 
     def __init__(
         self,
         steps: Sequence[Step],
         outputs: tuple[GroupOutput, ...] = (),
         parameters: tuple[Parameter, ...] = (),
-        defaults: StepDefaults | None = None,
         readers_outside: Iterable[str] = (),
     ) -> None:
         self.outputs = outputs
         self.parameters = parameters
-        self.defaults = defaults
-        self.steps = [StepPlan(index, with_defaults(step, defaults)) for index, step in enumerate(steps)]
+        self.steps = [StepPlan(index, step) for index, step in enumerate(steps)]
         self.indices = {step.name: index for index, step in enumerate(steps)}
         for plan in self.steps:
             self._connect(plan)
@@ -90,7 +87,7 @@ class Plan:
         if plan.group is None:
             task = plan.step.task
             assert isinstance(task, GroupTask)
-            plan.group = Plan(task.steps, task.outputs, task.parameters, self.defaults)
+            plan.group = Plan(task.steps, task.outputs, task.parameters)
         return plan.group
 
 
@@ -106,21 +103,3 @@ def _needed(step: Step) -> Iterable[Value]:
         yield from task.args
     if step.foreach is not None:
         yield from step.foreach.lists.values()
-
-
-def with_defaults(step: Step, defaults: StepDefaults | None) -> Step:
-    """The step with the defaults of its workflow where it sets nothing itself."""
-    if defaults is None:
-        return step
-    changes: dict[str, object] = {}
-    leaf = not isinstance(step.task, GroupTask)
-    for name in ("retry", "timeout", "cache", "resources") if leaf else ():
-        if getattr(step, name) is None and getattr(defaults, name) is not None:
-            changes[name] = getattr(defaults, name)
-    own = {variable.name for variable in step.env}
-    more = tuple(variable for variable in defaults.env if variable.name not in own)
-    if more and leaf:
-        changes["env"] = (*more, *step.env)
-    if defaults.packages and getattr(step.task, "packages", None) == ():
-        changes["task"] = step.task.model_copy(update={"packages": defaults.packages})
-    return step.model_copy(update=changes) if changes else step

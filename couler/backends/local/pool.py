@@ -41,6 +41,7 @@ class WorkerProcess:
                 pass_fds=numbers,
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
                 env=env,
             )
         os.close(lifeline)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 from couler.backends.local.work import Failure
 from couler.core.ir.model import Retry
-
-_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
-_UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}
+from couler.core.ir.quantities import amount
 
 
 def size(quantity: str) -> int:
-    """Bytes of a Kubernetes quantity.
+    """Bytes of a Kubernetes quantity, rounded up.
 
     >>> size("1.5Ki")
     1536
     """
-    number = quantity.rstrip("kKMGTPEim")
-    unit = quantity[len(number) :]
-    if unit == "m":
-        return -(-int(float(number)) // 1000)
-    return int(float(number) * _UNITS[unit])
+    return math.ceil(amount(quantity))
 
 
 def deserves(retry: Retry | None, failure: Failure, failures: int) -> bool:

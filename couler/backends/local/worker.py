@@ -2,6 +2,7 @@
 
 It talks to the runner in JSON messages with a length of four bytes in front, over an inherited socket. A second
 pipe is its lifeline: when the runner dies, the pipe ends and the worker kills its whole process group.
+One file, because it is started by its path and imports nothing of couler.
 """
 # pathlib, contextlib and socket are not imported: they would double the time to start
 # ruff: noqa: PTH100, PTH102, PTH103, PTH104, PTH106, PTH108, PTH112, PTH114, PTH118, PTH120, PTH123, PTH208, SIM105
