@@ -146,7 +146,7 @@ def type_text(annotation: Any, where: str) -> str:
     if origin in (Union, types.UnionType):
         return _union([type_text(part, where) for part in get_args(annotation)])
     if origin in _LISTS:
-        return _list(get_args(annotation), where)
+        return _list(get_args(annotation), where, is_record=origin is tuple and ... not in get_args(annotation))
     if origin in _OBJECTS or annotation in _OBJECTS or typing.is_typeddict(annotation):
         return "object"
     if annotation in _LISTS:
@@ -157,9 +157,12 @@ def type_text(annotation: Any, where: str) -> str:
     )
 
 
-def _list(parts: tuple[Any, ...], where: str) -> str:
+def _list(parts: tuple[Any, ...], where: str, is_record: bool) -> str:
+    """Type of a list; the items of a tuple such as ``tuple[int, str]`` have types of their own, so they are open."""
     texts = [type_text(part, where) for part in parts if part is not Ellipsis]
-    return f"list[{_union(texts)}]" if texts else "list"
+    if not texts or (is_record and len(set(texts)) > 1):
+        return "list"
+    return f"list[{_union(texts)}]"
 
 
 def _union(texts: list[str]) -> str:
@@ -202,8 +205,10 @@ def _hints(function: Callable[..., Any], what: str) -> dict[str, Any]:
         return typing.get_type_hints(function, include_extras=True)
     except NameError as error:
         raise DefinitionError(f"{what}: an annotation uses the unknown name '{error.name}'", "import it") from None
-    except TypeError as error:
-        raise DefinitionError(f"{what}: an annotation cannot be read: {error}") from None
+    except (TypeError, AttributeError, SyntaxError) as error:
+        raise DefinitionError(
+            f"{what}: an annotation cannot be read: {error}", "use types that exist when the workflow is built"
+        ) from None
 
 
 def _argument(parameter: inspect.Parameter, hints: dict[str, Any], what: str) -> Argument:

@@ -190,7 +190,7 @@ class Draft:
         except ValidationError as error:
             raise DefinitionError(f"{self.describe()}: {options.reasons(error)}") from None
         except DefinitionError as error:
-            if self.name in error.message:
+            if f"step '{self.name}'" in error.message:
                 raise
             raise DefinitionError(f"{self.describe()}: {error.message}", error.hint) from None
 

@@ -355,7 +355,7 @@ def _imports_in(tree: ast.AST, package: str) -> Iterator[tuple[ast.Import | ast.
 
 
 def _source_of(target: Any, origin: Origin, what: str) -> tuple[str, int]:
-    """The text, as it is written, and the number of its first line; text that is indented stands below ``if True:``."""
+    """The text, moved to the left margin, and the number of its first line."""
     try:
         lines, first = inspect.getsourcelines(target)
     except (OSError, TypeError):
@@ -367,8 +367,24 @@ def _source_of(target: Any, origin: Origin, what: str) -> tuple[str, int]:
                 "define it in a file or a notebook cell, not in exec() or the interactive prompt",
             ) from None
         lines, first = [text], 1
-    text = "".join(lines)
-    return (f"if True:\n{text}", first - 1) if text[:1] in " \t" else (text, first)
+    return _at_margin("".join(lines), what), first
+
+
+def _at_margin(text: str, what: str) -> str:
+    """Indented code moved to the left; lines inside of strings stay as they are, since they are part of values."""
+    margin = text[: len(text) - len(text.lstrip(" \t"))]
+    if not margin:
+        return text
+    strings = (
+        node for node in ast.walk(_parse(f"if True:\n{text}", what)) if isinstance(node, (ast.Constant, ast.JoinedStr))
+    )
+    kept = {line for node in strings for line in range(node.lineno - 1, (node.end_lineno or 1) - 1)}
+    lines = text.split("\n")  # a line of text is one line later in what was parsed
+    moved = [
+        line if number in kept else line.removeprefix(margin) if line.startswith(margin) else line.lstrip(" \t")
+        for number, line in enumerate(lines)
+    ]
+    return "\n".join(moved)
 
 
 def _parse(source: str, what: str) -> ast.Module:
@@ -382,8 +398,6 @@ def _parse(source: str, what: str) -> ast.Module:
 
 def _definition(tree: ast.Module) -> Definition:
     first = tree.body[0]
-    if isinstance(first, ast.If):
-        first = first.body[0]
     assert isinstance(first, Definition)
     return first
 

@@ -463,7 +463,7 @@ def test_what_a_step_served_before_is_not_seen_by_the_next(project: Project) -> 
     )
     first = portable_source(module.work)
     second = first.replace("VALUE = 1", "VALUE = 2")
-    both = f"def load(text):\n    space = {{'__name__': 's'}}\n    exec(text, space)\n    return space['work']()\n"
+    both = "def load(text):\n    space = {'__name__': 's'}\n    exec(text, space)\n    return space['work']()\n"
     text = f"{both}\ndef main(): return [load({first!r}), load({second!r})]\n"
     assert run_bare(text, "main", project.folder / "empty") == [1, 2]
 
