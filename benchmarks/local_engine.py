@@ -4,8 +4,8 @@
     python benchmarks/local_engine.py           # all parts; prints tables, writes results/local_engine.json
     python benchmarks/local_engine.py steps install
 
-Every number is a median of ``--repeats`` runs (5 unless told) after one small run that is not counted. Parts that
-were not asked for keep the numbers of the last time.
+Every number is a median of ``--repeats`` runs (5 unless told) after one small run that is not counted. Parts and
+contenders (``--only couler,luigi``) that were not asked for keep the numbers of the last time.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CONTENDERS: dict[str, tuple[str, dict[str, str], str, str]] = {
     "hamilton": ("hamilton", {}, "own process", "none"),
     "kedro": ("kedro", {}, "own process", "none"),
     "luigi": ("luigi", {}, "own process", "a file per task"),
-    "dagster, in memory": ("dagster", {"STATE": "memory"}, "own process", "none"),
+    "dagster in memory": ("dagster", {"STATE": "memory"}, "own process", "none"),
     "dagster": ("dagster", {}, "own process", "SQLite"),
     "redun": ("redun", {}, "threads", "SQLite"),
     "prefect": ("prefect", {}, "threads", "SQLite, by a server"),
@@ -58,10 +58,13 @@ def greet(name: str = "world"):
 """
 
 
-def measure_steps(repeats: int) -> list[dict[str, object]]:
+def measure_steps(repeats: int, only: list[str], before: list[dict]) -> list[dict[str, object]]:
     """Milliseconds a step for a chain and for a fan-out, of every contender that is installed."""
     rows: list[dict[str, object]] = []
     for name, (script, environment, isolation, state) in CONTENDERS.items():
+        if only and name not in only:
+            rows += [row for row in before if row["name"] == name]
+            continue
         python = Path(sys.executable) if script in ("couler", "pool") else setup_peers.python_of(script)
         if python is None:
             print(f"{name}: not installed, left out (benchmarks/setup_peers.py installs it)", file=sys.stderr)
@@ -71,7 +74,7 @@ def measure_steps(repeats: int) -> list[dict[str, object]]:
         if chain is None or fan is None:
             continue
         row = {"name": name, "version": chain["version"], "steps_run_in": isolation, "state": state}
-        row |= {"chain_ms": per_step(chain["seconds"]), "fan_ms": per_step(fan["seconds"])}
+        row |= {"chain_ms": per_step(chain["seconds"]), "fan_ms": per_step(fan["seconds"]), "runs": repeats}
         print(json.dumps(row), flush=True)
         rows.append(row)
     return rows
@@ -171,7 +174,6 @@ def measure_memory(repeats: int) -> list[dict[str, float]]:
 
 
 PARTS: dict[str, Callable[[int], object]] = {
-    "steps": measure_steps,
     "start": measure_start,
     "install": measure_install,
     "memory": measure_memory,
@@ -191,14 +193,22 @@ def show(results: dict) -> None:
 def main() -> None:
     """Measure the named parts and keep the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="parts to measure; all when none is named")
+    parts = ["steps", *PARTS]
+    parser.add_argument("parts", nargs="*", choices=[*parts, []], help="parts to measure; all when none is named")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--only", default="", help="contenders of the part steps, by commas")
     arguments = parser.parse_args()
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     repeats = results.get("repeats", {})
-    for part in arguments.parts or PARTS:
-        results[part] = PARTS[part](arguments.repeats)
-        repeats[part] = arguments.repeats
+    only = [name.strip() for name in arguments.only.split(",") if name.strip()]
+    if unknown := sorted(set(only) - set(CONTENDERS)):
+        parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(CONTENDERS)}")
+    for part in arguments.parts or parts:
+        if part == "steps":
+            results[part] = measure_steps(arguments.repeats, only, results.get(part, []))
+        else:
+            results[part] = PARTS[part](arguments.repeats)
+            repeats[part] = arguments.repeats
     results |= {"machine": machine.facts(), "repeats": repeats, "steps_per_run": STEPS}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")

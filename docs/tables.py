@@ -104,14 +104,17 @@ def machine() -> str:
     facts = found["machine"]
     return (
         f"Measured on {facts['date']} with couler {facts['couler']} and Python {facts['python']} on {facts['system']}, "
-        f"{facts['cores']} cores, {facts['memory_gib']} GiB. {how_often(found['repeats'])}"
+        f"{facts['cores']} cores, {facts['memory_gib']} GiB. {how_often()}"
     )
 
 
-def how_often(repeats: dict[str, int]) -> str:
-    """How many runs a number stands for; install and memory are measured once."""
-    least = min(repeats[part] for part in ("steps", "start"))
-    return f"Times are medians of {least} runs." if least > 1 else "Each time is that of one run."
+def how_often() -> str:
+    """How many runs the times stand for."""
+    found = results("local_engine")
+    runs = {row["name"]: row["runs"] for row in found["steps"]} | {"start": found["repeats"]["start"]}
+    most = max(runs.values())
+    fewer = [f"{name}: {count}" for name, count in runs.items() if count < most]
+    return f"Times are medians of {most} runs" + (f" ({', '.join(fewer)})." if fewer else ".")
 
 
 # --- what the engine can do ------------------------------------------------------------------------------------
