@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from couler.runs import AttemptRecord, EventRecord, RunRecord, RunStore, StepRecord
 
 ENDED = ("succeeded", "failed", "cancelled")
+START_TIME = 60.0
+"""Seconds after which a submitted run that nothing drives is taken for abandoned."""
 
 
 class Run:
@@ -163,16 +165,26 @@ class Run:
             timeout: Seconds; None waits for ever.
 
         Raises:
-            StateError: It has not ended in time.
+            StateError: It has not ended in time, or nothing drives it any more.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         pause = 0.02
         while self.status not in ENDED:
             if deadline is not None and time.monotonic() >= deadline:
                 raise StateError(f"run {self.id} has not ended after {timeout:g} s", f"couler wait {self.id}")
+            if self._is_abandoned():
+                raise StateError(f"run {self.id} is {self.status}, and nothing drives it", f"couler resume {self.id}")
             time.sleep(pause)  # the run may be driven by another process or machine, which cannot notify this one
             pause = min(pause * 1.5, 0.5)
         return self
+
+    def _is_abandoned(self) -> bool:
+        """Whether the run goes on nowhere; one that was just submitted gets the time to start."""
+        if self._engine.is_driven(self.id):
+            return False
+        record = self.record
+        fresh = record.status == "pending" and time.time() - record.created < START_TIME
+        return record.status not in ENDED and not fresh
 
     def raise_for_status(self) -> Run:
         """Return the run if it succeeded.
@@ -229,9 +241,20 @@ class Run:
             self._engine.approve(self.id, approve)
         if reject is not None:
             self._engine.reject(self.id, reject)
-        if (approve or reject) and self._engine.is_driven(self.id):
-            return self.wait() if wait else self
+        if (approve is not None or reject is not None) and self._engine.is_driven(self.id):
+            return self._watched(wait, observer)
         return self._go_on("resume", wait, observer)
+
+    def _watched(self, wait: bool, observer: Callable[[EventRecord], None] | None) -> Run:
+        """Leave a run to its driver; take it over when the driver dies."""
+        if not wait:
+            return self
+        try:
+            return self.wait()
+        except StateError:
+            if self.status in ENDED:
+                return self
+            return self._go_on("resume", wait, observer)
 
     def _go_on(self, mode: Mode, wait: bool, observer: Callable[[EventRecord], None] | None) -> Run:
         if wait:
