@@ -82,15 +82,16 @@ def run_job(
         DefinitionError: The manifest is no object, or a condition cannot be read.
     """
     where = f"step '{step_name or 'job'}'"
-    task = ir.JobTask(
-        manifest=_manifest(manifest, where),
-        success=predicates(success_condition, where),
-        failure=predicates(failure_condition, where),
-        outputs=tuple(ir.JobOutput(name=name, field=field) for name, field in (outputs or {}).items()),
-        action=action,
-        owned=set_owner_reference,
-        delete_after=delete_after,
-    )
+    fields = {
+        "manifest": _manifest(manifest, where),
+        "success": predicates(success_condition, where),
+        "failure": predicates(failure_condition, where),
+        "outputs": tuple(ir.JobOutput(name=name, field=field) for name, field in (outputs or {}).items()),
+        "action": action,
+        "owned": set_owner_reference,
+        "delete_after": delete_after,
+    }
+    task = options.build(ir.JobTask, where, fields)
     draft = new_step(
         "job", lambda adopt, given: task, name=step_name, step_options=options.convert(step_options, where)
     )

@@ -141,7 +141,8 @@ def _script_text(source: str | Callable[..., Any], interpreter: tuple[str, ...],
     if isinstance(source, str):
         if not source.strip():
             raise DefinitionError(f"{where} has no source", "give source text or a Python function")
-        return textwrap.dedent(source)
+        first = next(line for line in source.splitlines() if line.strip())
+        return textwrap.dedent(source) if first[0] in " \t" else source
     function = unwrap(source)
     text = portable_source(function)
     if required := [name for name, item in inspect.signature(function).parameters.items() if item.default is REQUIRED]:
@@ -186,6 +187,7 @@ def run_container(
         raise DefinitionError(
             f"{where} has no image", 'couler.run_container(image="alpine:3.20", command=["echo", "hi"])'
         )
+    options.build(ir.ContainerTask, where, {"image": image, "pull_policy": pull_policy})
     raw_command, raw_args = _arguments(command, where), _arguments(args, where)
 
     def make_task(adopt: Adopt, given: Mapping[str, Any]) -> ir.Task:

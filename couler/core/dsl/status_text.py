@@ -32,6 +32,9 @@ class NamedStatus(ConditionExpression):
         self.name = name
         self.status = status
 
+    def _label(self) -> str:
+        return f"{self.name}.{self.status}" if self.status else self.name
+
     def _build(self, adopt: Adopt) -> ir.Condition:
         if self.status is not None:
             return ir.StatusIs(step=self.name, status=self.status)
