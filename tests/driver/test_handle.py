@@ -19,7 +19,7 @@ def double(x: int) -> int:
 
 
 @couler.step
-def write(text: str, note: couler.OutFile = couler.out("note.txt")) -> int:  # noqa: B008
+def write(text: str, note: couler.OutFile = couler.out("note.txt")) -> int:
     note.write_text(text)
     return len(text)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from couler.backends.local.layout import RunFolder, file_name, step_path
@@ -11,7 +11,13 @@ from couler.backends.local.layout import RunFolder, file_name, step_path
 PAUSE = 0.1
 
 
-def read(folder: RunFolder, step: str | None, follow: bool, has_ended: Callable[[], bool]) -> Iterator[tuple[str, str]]:
+def read(
+    folder: RunFolder,
+    step: str | None,
+    follow: bool,
+    has_ended: Callable[[], bool],
+    started: Callable[[], Iterable[str]],
+) -> Iterator[tuple[str, str]]:
     """Pairs of step path and line without its newline.
 
     Args:
@@ -19,11 +25,12 @@ def read(folder: RunFolder, step: str | None, follow: bool, has_ended: Callable[
         step: A step path: logs of it and of everything inside; None means all.
         follow: Go on until the run has ended.
         has_ended: Whether the run has ended.
+        started: Paths of the steps in order of their start; clocks of files are too coarse for it.
     """
     tails: dict[str, _Tail] = {}
     while True:
         last = not follow or has_ended()
-        for path in _logs(folder, step):
+        for path in _logs(folder, step, started):
             tail = tails.setdefault(path.name, _Tail(path, step_path(path.name.removesuffix(".txt"))))
             for line in tail.lines(last):
                 yield tail.step, line
@@ -32,18 +39,18 @@ def read(folder: RunFolder, step: str | None, follow: bool, has_ended: Callable[
         time.sleep(PAUSE)
 
 
-def _logs(folder: RunFolder, step: str | None) -> list[Path]:
+def _logs(folder: RunFolder, step: str | None, started: Callable[[], Iterable[str]]) -> list[Path]:
     if not folder.logs.is_dir():
         return []
-    files = sorted(folder.logs.iterdir(), key=_age)
-    return [path for path in files if step is None or _belongs(path.name.removesuffix(".txt"), file_name(step))]
-
-
-def _age(path: Path) -> tuple[float, str]:
-    try:
-        return (path.stat().st_ctime, path.name)
-    except FileNotFoundError:
-        return (0.0, path.name)
+    files = [
+        path
+        for path in folder.logs.iterdir()
+        if step is None or _belongs(path.name.removesuffix(".txt"), file_name(step))
+    ]
+    if len(files) > 1:
+        places = {file_name(path) + ".txt": place for place, path in enumerate(started())}
+        files.sort(key=lambda path: (places.get(path.name, len(places)), path.name))
+    return files
 
 
 def _belongs(name: str, wanted: str) -> bool:
