@@ -286,7 +286,8 @@ class LocalEngine:
         """Pairs of step path and line; with ``follow`` they go on until the run ends."""
         self.store.run(run_id)
         folder = RunFolder(self.root, run_id)
-        return logs.read(folder, step, follow, lambda: self._is_silent(run_id))
+        started = lambda: [known.path for known in self.store.steps(run_id)]  # noqa: E731 - asked only for several logs
+        return logs.read(folder, step, follow, lambda: self._is_silent(run_id), started)
 
     def _is_silent(self, run_id: str) -> bool:
         """Whether nothing more will be logged: the run has ended, or its driver has died."""
