@@ -277,7 +277,7 @@ BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "retry key": ({"retry": {"limt": 1}}, "'limt' is unknown; did you mean 'limit'?"),
     "duration": (
         {"timeout": "soon"},
-        "'soon' is not a duration\n  hint: give seconds, a timedelta, or text such as \"90s\" or \"1h30m\"",
+        '\'soon\' is not a duration\n  hint: give seconds, a timedelta, or text such as "90s" or "1h30m"',
     ),
     "endless": ({"timeout": float("inf")}, "inf is not a duration"),
     "resources": ({"resources": "cpu=2,memory"}, "'cpu=2,memory' does not look like 'cpu=2,memory=4Gi'"),
@@ -443,7 +443,8 @@ def test_conditions_are_built_by_operators() -> None:
     found = [step.when for step in built(wf).steps if step.when is not None]
     x, yes = ir.ParameterRef(name="x"), ir.Truth(value=ir.ParameterRef(name="yes"))
     parts = tuple(
-        ir.Compare(operator=operator, left=x, right=const(value)) for operator, value in (("!=", 1), ("<=", 2), (">=", 0))
+        ir.Compare(operator=operator, left=x, right=const(value))
+        for operator, value in (("!=", 1), ("<=", 2), (">=", 0))
     )
     assert found[0] == ir.AnyOf(parts=(ir.AllOf(parts=parts), ir.Not(part=yes)))
     assert found[1] == ir.Compare(operator="in", left=ref("text"), right=const(["a", "b"]))
@@ -470,9 +471,8 @@ def test_a_misplaced_otherwise_is_refused() -> None:
             add(2)
 
     def in_another_block(x: int = 1) -> None:
-        with couler.when(x > 1):
-            with couler.when(x > 2):
-                add(1)
+        with couler.when(x > 1), couler.when(x > 2):
+            add(1)
         with couler.when(x > 3), couler.otherwise():
             add(2)
 
@@ -642,20 +642,26 @@ def test_loops_over_a_step_and_over_a_group() -> None:
         return {}
 
     def wf(goal: float = 0.1) -> Any:
-        best = couler.loop(improve, "start", until=lambda out: out.loss < goal, max_iterations=9, carry={"model": "model"})
+        best = couler.loop(
+            improve, "start", until=lambda out: out.loss < goal, max_iterations=9, carry={"model": "model"}
+        )
 
         def body(model: str) -> Any:
             better = improve(improve(model).model)
             return {"model": better.model, "loss": better.loss}
 
-        again = couler.loop(body, best.model, while_=lambda out: out.loss > goal, max_iterations=3, carry={"model": "model"})
+        again = couler.loop(
+            body, best.model, while_=lambda out: out.loss > goal, max_iterations=3, carry={"model": "model"}
+        )
         couler.loop(add, 1, while_=lambda out: out < 3, max_iterations=2)
         return again.loss
 
     one, two, three = built(wf).steps
     loss, goal = ir.LoopOutputRef(output="loss"), ir.ParameterRef(name="goal")
     assert one.loop == ir.Loop(
-        condition=ir.Not(part=ir.Compare(operator="<", left=loss, right=goal)), max_iterations=9, carry={"model": "model"}
+        condition=ir.Not(part=ir.Compare(operator="<", left=loss, right=goal)),
+        max_iterations=9,
+        carry={"model": "model"},
     )
     assert two.loop == ir.Loop(
         condition=ir.Compare(operator=">", left=loss, right=goal), max_iterations=3, carry={"model": "model"}
@@ -752,7 +758,7 @@ def test_parameters_come_from_the_signature() -> None:
         kind: Literal["a", "b"] = "a",
         seed: int | None = None,
         size: int = couler.param(3, help="how many", choices=[3, 5]),
-        any_thing=None,  # noqa: ANN001
+        any_thing=None,
     ) -> None:
         """One line.
 
