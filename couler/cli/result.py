@@ -23,10 +23,7 @@ from couler.views.tree import tree
 if TYPE_CHECKING:
     from couler.backends.base import Compiled
     from couler.driver import EngineInfo, Run
-    from couler.runs import RunRecord, StepRecord
-
-_PLAIN = ("ExitCode", "Timeout", "OutOfMemory", "WorkerDied", "StepError")
-"""Kinds of errors whose message says it all."""
+    from couler.runs import RunRecord
 
 RUN_COLUMNS = ("id", "workflow", "engine", "status", "started", "took")
 
@@ -125,18 +122,9 @@ def _show_failure(run: Run) -> None:
     failed = [step for step in run.steps.values() if step.status == "failed" and step.message]
     leaves = [step for step in failed if not any(_within(other.path, step.path) for other in failed)]
     for step in reversed(leaves[:10]):
-        say(f"step '{step.path}' failed: {_own_words(run, step)}")
+        say(f"step '{step.path}' failed: {step.message.strip()}")
     if not leaves:
         say(f"error: {run.record.message or 'the run failed'}")
-
-
-def _own_words(run: Run, step: StepRecord) -> str:
-    """The step's message, after the class of the exception as Python prints it."""
-    message = step.message.strip()
-    last = run.attempts(step.path)[-1:]
-    kind = last[0].error if last else ""
-    named = kind.isidentifier() and kind not in _PLAIN and not message.startswith(kind)
-    return f"{kind}: {message}" if named else message
 
 
 def _within(path: str, outer: str) -> bool:

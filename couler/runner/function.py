@@ -251,10 +251,17 @@ def check_size(step: str, values: dict[str, Any], limit: int) -> None:
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """An exception as a dict: kind, kinds (with its base classes), message, traceback (user's frames), exit code."""
+    """An exception as a dict: kind, kinds (with its base classes), message, traceback (user's frames), exit code.
+
+    The message starts with the class, as Python's own last line does; messages of couler say it all by themselves.
+
+    >>> describe(KeyError("x"))["message"]
+    "KeyError: 'x'"
+    """
     code = None
     kind = type(error).__name__
-    message = str(error) or kind
+    text = _text_of(error)
+    message = text if isinstance(error, StepError) else f"{kind}: {text}" if text else kind
     if isinstance(error, SystemExit):
         code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
         kind = "ExitCode"
@@ -263,10 +270,17 @@ def describe(error: BaseException) -> dict[str, Any]:
             message += ": " + error.code
     elif isinstance(error, MemoryError):
         kind = "OutOfMemory"
-        message = str(error) or "out of memory"
+        message = f"MemoryError: {text or 'out of memory'}"
     kinds = [kind] + [base.__name__ for base in type(error).__mro__ if base not in (object, BaseException)]
-    text = "" if isinstance(error, StepError) else _traceback(error)
-    return {"kind": kind, "kinds": kinds, "message": message, "traceback": text, "exit_code": code}
+    frames = "" if isinstance(error, StepError) else _traceback(error)
+    return {"kind": kind, "kinds": kinds, "message": message, "traceback": frames, "exit_code": code}
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # its own __str__ raises
+        return ""
 
 
 def _traceback(error: BaseException) -> str:

@@ -92,9 +92,24 @@ def test_each_call_gets_fresh_globals():
     assert [runner.run(payload) for _ in range(2)] == [{"outputs": {"result": 1}}] * 2
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("{}['x']", "KeyError: 'x'"),
+        ("raise ValueError('bad')", "ValueError: bad"),
+        ("assert False", "AssertionError"),
+        ("raise SystemExit(3)", "exit code 3"),
+        ("raise MemoryError", "MemoryError: out of memory"),
+        ("class E(Exception):\n        def __str__(self): 1 / 0\n    raise E", "E"),
+    ],
+)
+def test_a_message_starts_with_the_class_of_the_exception(body, message):
+    assert call(body)["error"]["message"] == message
+
+
 def test_errors_carry_the_names_of_their_bases():
     error = call("raise ConnectionResetError('gone')")["error"]
-    assert (error["kind"], error["message"]) == ("ConnectionResetError", "gone")
+    assert (error["kind"], error["message"]) == ("ConnectionResetError", "ConnectionResetError: gone")
     assert {"ConnectionError", "OSError", "Exception"} <= set(error["kinds"])
 
 

@@ -277,7 +277,7 @@ def test_secrets_arrive_and_are_masked_everywhere(run, monkeypatch, tmp_path):
     )
     assert result.steps["s"].outputs == {"result": {"known": True, "text": "a***"}}
     assert result.log("s") == ["pw *** *** False"]
-    assert result.error("t") == "***"
+    assert result.error("t") == "ValueError: ***"
     assert result.steps["u"].outputs == {"result": False}
     kept = [path for path in (tmp_path / ".couler").rglob("*") if path.is_file() and b"hunter2!" in path.read_bytes()]
     assert kept == []
