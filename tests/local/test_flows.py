@@ -18,6 +18,7 @@ from couler.core.ir.model import (
     GroupTask,
     Input,
     ItemRef,
+    ListOf,
     Loop,
     LoopOutputRef,
     Not,
@@ -37,6 +38,7 @@ from tests.local.conftest import flow, function, out, value
 DOUBLE = "def f(x):\n    return 2 * x\n"
 BOOM = "def f(x=0):\n    raise ValueError('boom')\n"
 ONE = "def f(x=0):\n    return 1\n"
+ECHO = "def f(x):\n    return x\n"
 SUM = "def f(xs):\n    return sum(x or 0 for x in xs)\n"
 
 
@@ -109,7 +111,7 @@ def test_a_failed_item_fails_the_map_and_names_itself(run):
         flow(function("m", source, {"x": ItemRef()}, foreach=over([1, 0, 2], 1)), function("s", SUM, {"xs": out("m")}))
     )
     assert result.status == "failed"
-    assert result.error("m") == "item 1 failed: division by zero"
+    assert result.error("m") == "item 1 failed: ZeroDivisionError: division by zero"
     assert result.statuses["s"] == "cancelled"
     assert "m[2]" not in result.statuses
 
@@ -196,7 +198,7 @@ def test_a_failure_stops_the_run_by_default(run):
     result = run(flow(function("a", BOOM), function("b", ONE, after=("a",)), function("c", ONE, after=("b",))))
     assert result.statuses == {"a": "failed", "b": "cancelled", "c": "cancelled"}
     assert result.status == "failed"
-    assert result.message == "step 'a' failed: boom"
+    assert result.message == "step 'a' failed: ValueError: boom"
 
 
 def test_independent_branches_go_on_when_asked(run):
@@ -229,6 +231,30 @@ def test_an_allowed_failure_is_an_outcome(run):
     assert result.statuses == {
         "a": "failed", "plain": "cancelled", "rescue": "succeeded", "never": "skipped", "data": "cancelled",
         "default": "succeeded",
+    }  # fmt: skip
+
+
+def test_a_list_with_an_absent_item_is_absent(run):
+    both = ListOf(items=(out("one"), out("two")))
+    never = function("two", ONE, when=compare(1, "==", 2))
+    result = run(flow(function("one", ONE), never, function("reads", ECHO, {"x": both})))
+    assert result.statuses == {"one": "succeeded", "two": "skipped", "reads": "skipped"}
+
+
+def test_an_exit_handler_that_needs_what_does_not_exist_is_skipped(run):
+    handlers = [
+        function("reads", ECHO, {"x": out("good")}),
+        function("failed", ECHO, {"x": out("bad")}),
+        function("cancelled", ECHO, {"x": out("late")}),
+        function("default", ECHO, {"x": out("bad", default=Constant(value=3))}),
+        function("either", ECHO, {"x": FirstOf(options=(out("bad"), out("good")))}),
+        function("tests", ONE, when=compare(out("bad"), "==", 1)),
+    ]
+    steps = (function("good", ONE), function("bad", BOOM, after=("good",)), function("late", ONE, after=("bad",)))
+    result = run(flow(*steps, exit_handlers=tuple(ExitHandler(step=step) for step in handlers)))
+    assert {name: result.statuses[name] for name in ("reads", "failed", "cancelled", "default", "either", "tests")} == {
+        "reads": "succeeded", "failed": "skipped", "cancelled": "skipped", "default": "succeeded",
+        "either": "succeeded", "tests": "skipped",
     }  # fmt: skip
 
 
@@ -317,8 +343,10 @@ def test_wrong_parameters_are_told_all_at_once(engine):
     with pytest.raises(ParameterError) as caught:
         engine.start(workflow, {"epochs": "3", "dta": 1})
     assert caught.value.message == (
-        "unknown parameter 'dta'; did you mean 'data'?; parameter 'epochs': expected int, got str '3'; "
-        "parameter 'data' (any) has no value and no default"
+        "workflow 'test' cannot start:\n"
+        "  - unknown parameter 'dta'; did you mean 'data'?\n"
+        "  - parameter 'epochs': expected int, got str '3'\n"
+        "  - parameter 'data' (any) has no value and no default"
     )
 
 

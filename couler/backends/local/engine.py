@@ -25,11 +25,11 @@ from couler.backends.local.pool import WorkerProcess, end_leftovers, hello
 from couler.backends.local.scheduler import Limits, Scheduler
 from couler.backends.local.tasks import Tasks
 from couler.backends.local.work import Previous
-from couler.core.errors import ParameterError, StateError, near
+from couler.core.errors import StateError
 from couler.core.ir.graph import walk
 from couler.core.ir.model import Workflow
+from couler.core.ir.parameters import complete
 from couler.core.ir.text import from_text, to_json
-from couler.core.ir.types import mismatch
 from couler.core.passes.apply_defaults import apply_defaults
 from couler.runs import EventRecord, RunRecord, RunStore, open_store
 
@@ -125,7 +125,7 @@ class LocalEngine:
         """
         workflow = apply_defaults(workflow)
         containers.check(str(self.options["runtime"]))
-        values = _checked(workflow, parameters)
+        values = complete(workflow, parameters)
         admission.check(walk(workflow), self._limits(self.options).total)
         run_id = run_id or new_id(workflow.name)
         self.store.create_run(
@@ -304,29 +304,6 @@ def new_id(workflow: str) -> str:
     """An id for a run, readable and unique: name, time, chance."""
     name = "".join(c if c.isalnum() or c == "-" else "-" for c in workflow.lower())[:40].strip("-") or "run"
     return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{randomness.token_hex(3)}"
-
-
-def _checked(workflow: Workflow, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The given parameters, after all of them were checked.
-
-    Raises:
-        ParameterError: Says everything that is wrong.
-    """
-    known = {parameter.name: parameter for parameter in workflow.parameters}
-    problems = [f"unknown parameter '{name}'; {near(name, known, 'parameters')}" for name in given if name not in known]
-    for name, parameter in known.items():
-        if name not in given:
-            if parameter.default is None:
-                problems.append(f"parameter '{name}' ({parameter.type}) has no value and no default")
-            continue
-        problem = mismatch(parameter.type, given[name])
-        if problem:
-            problems.append(f"parameter '{name}': {problem}")
-        elif parameter.choices and given[name] not in parameter.choices:
-            problems.append(f"parameter '{name}' must be one of {list(parameter.choices)}, got {given[name]!r}")
-    if problems:
-        raise ParameterError("; ".join(problems), "give parameters with -p NAME=VALUE")
-    return dict(given)
 
 
 def _check_state(record: RunRecord, mode: str) -> None:

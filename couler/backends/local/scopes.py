@@ -109,7 +109,8 @@ class ScopeRun(Activity):
             held = holds(step.when, frame)
             if held is not True:
                 return absent if held is ABSENT else ("skipped", False)
-        if plan.producers and any(is_absent(value, frame) for value in plan.needed):
+        reads = plan.producers or frame.outer is not None  # exit handlers read the outputs of another scope
+        if reads and any(is_absent(value, frame) for value in plan.needed):
             return absent
         return "", False
 
@@ -182,6 +183,8 @@ def is_absent(value: Value, frame: Frame) -> bool:
             return value.default is None and all(is_absent(option, frame) for option in value.options)
         case "concat":
             return any(is_absent(part, frame) for part in value.parts)
+        case "list":
+            return any(is_absent(item, frame) for item in value.items)
         case _:
             return False
 
