@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import importlib.util
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from couler.core.dsl.workflows import Building, WorkflowFunction, implicit_exists, take_implicit
-from couler.core.errors import CoulerError, DefinitionError, NotFoundError, near
+from couler.core.errors import CoulerError, DefinitionError, NotFoundError, TextFormError, near
 from couler.core.ir.model import Workflow
 
 _loading: ContextVar[bool] = ContextVar("couler_loading", default=False)
@@ -67,13 +68,27 @@ def load_workflow(path: str | Path, name: str | None = None) -> Workflow:
     if file.suffix in (".json", ".yaml", ".yml"):
         from couler.core.ir.text import from_text
 
-        return from_text(file.read_text(encoding="utf-8"))
-    found = _executed(file, file.stem) or _executed(file, "__main__")
+        return from_text(_text(file))
+    found = _executed(file, _module_name(file)) or _executed(file, "__main__")
     if not found:
         raise NotFoundError(
             f"{file} declares no workflow", "decorate a function with @couler.workflow, or declare steps"
         )
     return as_workflow(_chosen(found, name, file))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise TextFormError(f"{file} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+
+
+def _module_name(file: Path) -> str:
+    """The file's name, or one that hides no module of the same name that exists already."""
+    known = sys.modules.get(file.stem)
+    is_other = known is not None and getattr(known, "__file__", None) != str(file.resolve())
+    return f"_{file.stem}" if is_other or file.stem in sys.stdlib_module_names else file.stem
 
 
 def _near_file(file: Path) -> str:
@@ -84,8 +99,20 @@ def _near_file(file: Path) -> str:
 
 
 def _executed(file: Path, module_name: str) -> dict[str, Any]:
-    """Workflows that the file declares, by name."""
+    """Workflows that the file declares, by name; in a context of its own, so that nothing of ours mixes with them."""
     module = _module(file, module_name)
+    captured = contextvars.Context().run(_captured, file, module, module_name)
+    if captured:
+        return {workflow.name: workflow for workflow in captured}
+    found = {
+        key: item for key, item in vars(module).items() if isinstance(item, (WorkflowFunction, Building, Workflow))
+    }
+    own = {key: item for key, item in found.items() if getattr(item, "__module__", "") in (module_name, *_STATEMENTS)}
+    return {item.name if isinstance(item, WorkflowFunction) else key: item for key, item in (own or found).items()}
+
+
+def _captured(file: Path, module: ModuleType, module_name: str) -> list[Workflow]:
+    """Execute the file; workflows that it runs or declares by statements."""
     captured: list[Workflow] = []
     with _environment(file, module, module_name):
         try:
@@ -94,21 +121,19 @@ def _executed(file: Path, module_name: str) -> dict[str, Any]:
             captured.append(end.workflow)
         except CoulerError:
             raise
+        except SystemExit as error:
+            raise DefinitionError(
+                f"{file} ended Python by itself (exit {error.code}) before it declared a workflow",
+                "declare the workflow before anything calls sys.exit, or put that under `if __name__ == ...`",
+            ) from error
         except Exception as error:
             raise _broken(file, error) from error
         if implicit_exists():
             captured.append(take_implicit())
-    if captured:
-        return {workflow.name: workflow for workflow in captured}
-    return {
-        item.name if isinstance(item, WorkflowFunction) else key: item
-        for key, item in vars(module).items()
-        if isinstance(item, (WorkflowFunction, Building, Workflow))
-        and getattr(item, "__module__", "") in (module_name, _OF_IR)
-    }
+    return captured
 
 
-_OF_IR = Workflow.__module__
+_STATEMENTS = (Workflow.__module__, Building.__module__)
 
 
 def _execute(module: ModuleType) -> None:
@@ -138,17 +163,17 @@ def _environment(file: Path, module: ModuleType, module_name: str) -> Iterator[N
     finally:
         _loading.reset(token)
         if module_name == "__main__" and before is not None:
-            sys.modules[module_name] = before
+            sys.modules[module_name] = before  # functions of the file keep their own globals
 
 
 def _broken(file: Path, error: Exception) -> DefinitionError:
-    line = ""
+    line, file_name = "", str(file.resolve())
     trace = error.__traceback__
     while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename).name == file.name:
+        if trace.tb_frame.f_code.co_filename == file_name:
             line = f":{trace.tb_lineno}"
         trace = trace.tb_next
-    if isinstance(error, SyntaxError):
+    if isinstance(error, SyntaxError) and error.filename == file_name:
         line = f":{error.lineno}"
     return DefinitionError(
         f"{file}{line}: {type(error).__name__}: {error}", "fix that line; --debug shows the traceback"

@@ -56,7 +56,7 @@ def _lower(workflow: Workflow, declaration: Declaration) -> tuple[Workflow, tupl
 
 def _refuse(original: Workflow, lowered: Workflow, declaration: Declaration) -> None:
     used = features_of(lowered)
-    missing = [feature for feature in used if declaration.support(feature) == "refused"]
+    missing = [feature for feature in used if declaration.support(feature) != "native"]
     if not missing:
         return
     refusals = tuple(
