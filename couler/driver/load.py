@@ -66,22 +66,35 @@ def load_workflow(path: str | Path, name: str | None = None) -> Workflow:
     if not file.is_file():
         raise NotFoundError(f"there is no file {file}", _near_file(file))
     if file.suffix in (".json", ".yaml", ".yml"):
-        from couler.core.ir.text import from_text
-
-        return from_text(_text(file))
+        return _read(file)
     found = _executed(file, _module_name(file)) or _executed(file, "__main__")
     if not found:
         raise NotFoundError(
             f"{file} declares no workflow", "decorate a function with @couler.workflow, or declare steps"
         )
-    return as_workflow(_chosen(found, name, file))
+    chosen = _chosen(found, name, file)
+    try:
+        return as_workflow(chosen)
+    except CoulerError:
+        raise
+    except Exception as error:  # a line of the user's workflow function
+        raise _broken(file, error) from error
+
+
+def _read(file: Path) -> Workflow:
+    from couler.core.ir.text import from_text
+
+    try:
+        return from_text(_text(file))
+    except TextFormError as error:
+        raise TextFormError(f"{file}: {error.message}", error.hint) from None
 
 
 def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise TextFormError(f"{file} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+        raise TextFormError(f"this is not UTF-8 text: {error.reason} at byte {error.start}") from None
 
 
 def _module_name(file: Path) -> str:

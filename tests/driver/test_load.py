@@ -180,3 +180,19 @@ def test_a_file_that_fails_leaves_nothing_open(write: Write) -> None:
 def test_what_is_no_workflow_is_refused() -> None:
     with pytest.raises(DefinitionError, match="3 is not a workflow\n  hint: pass a function decorated with"):
         as_workflow(3)
+
+
+def test_an_error_in_the_workflow_function_names_file_and_line(tmp_path: Path) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text("import couler\n\n@couler.workflow\ndef w():\n    return int('x')\n")
+
+    with pytest.raises(DefinitionError, match=r"broken\.py:5: ValueError: invalid literal"):
+        load_workflow(file)
+
+
+def test_a_document_that_is_no_workflow_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "flow.yaml"
+    file.write_text("apiVersion: couler/v1\nname: w\nstps: []\n")
+
+    with pytest.raises(TextFormError, match=r"flow\.yaml: .*\n.*unknown key 'stps'; did you mean 'steps'"):
+        load_workflow(file)
