@@ -221,7 +221,8 @@ def _as_nobody(*arguments: object) -> str:
 
 @pytest.fixture
 def open_to_all(tmp_path: Path) -> Path:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    depth = 3 if "PYTEST_XDIST_WORKER" in os.environ else 2  # each worker has a folder of its own in between
+    for folder in (tmp_path, *tmp_path.parents[:depth]):
         folder.chmod(0o755)
     return tmp_path
 
