@@ -432,7 +432,7 @@ def test_when_and_otherwise_nest() -> None:
 
 
 def test_conditions_are_built_by_operators() -> None:
-    def wf(x: int = 1, names: list[str] = ["a"], yes: bool = True) -> None:
+    def wf(names: list[str], x: int = 1, yes: bool = True) -> None:
         couler.when((x != 1) & (x <= 2) & (x >= 0) | ~yes, lambda: add(1))
         couler.when(text().in_(["a", "b"]), lambda: add(1))
         couler.when(couler.contains(names, "a"), lambda: add(1))
@@ -540,7 +540,7 @@ def test_python_that_asks_for_a_value_too_early_is_refused_with_help(case: str) 
 def test_map_by_position_by_name_and_in_step() -> None:
     def wf(values: list[int] = [1]) -> Any:  # noqa: B006
         one = add.map([1, 2], b=5, parallelism=2)
-        two = add.map(a=couler.each(one), b=3)
+        add.map(a=couler.each(one), b=3)
         three = add.map(one, values)
         return total(three)
 

@@ -121,14 +121,13 @@ def test_a_failed_function_leaves_nothing_open() -> None:
 def test_building_again_gives_an_equal_workflow() -> None:
     @couler.workflow
     def again(x: int = 1) -> Any:
-        scores = couler.map(lambda y: add(add(y, x)), [1, 2])
-        return scores
+        return couler.map(lambda y: add(add(y, x)), [1, 2])
 
     assert again.build() == again.build()
 
 
 def test_running_inside_of_a_block_is_refused() -> None:
-    with couler.new_workflow("open"), pytest.raises(DefinitionError, match="couler.run stands inside a workflow"):
+    with couler.new_workflow("open"), pytest.raises(DefinitionError, match=r"couler\.run stands inside a workflow"):
         take_implicit()
     with pytest.raises(DefinitionError, match="no step was declared yet"):
         take_implicit()

@@ -42,7 +42,7 @@ def inner(x: int, y: int = 2) -> Any:
 
 
 @couler.workflow
-def program(rate: float = couler.param(0.1, help="learning rate"), names: list[str] = ["a"]) -> Any:
+def program(rate: float = couler.param(0.1, help="learning rate"), seed: int = 0) -> Any:
     one = add(1)
     assert_type(one, couler.Output[int])
     two = add(one, b=one)
