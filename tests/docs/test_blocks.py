@@ -33,7 +33,7 @@ def test_the_blocks_of_a_page_run_in_order(page: Path, tmp_path: Path) -> None:
         text = page.read_text(encoding="utf-8")
         source.write_text(text.replace(blocks_of_language(text, "sh")[1], "true\n"), encoding="utf-8")
     command = [sys.executable, "-W", "error", str(ROOT / "tests/docs/blocks.py"), str(source)]
-    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
+    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1", "PYTHONUTF8": "1"}
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
