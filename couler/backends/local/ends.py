@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 from couler.backends.local.work import Failure
+from couler.core.errors import CoulerError
 
 
 def death(code: int, timed_out: bool, timeout: float | None) -> Failure:
@@ -19,6 +20,14 @@ def death(code: int, timed_out: bool, timeout: float | None) -> Failure:
     if name == "SIGKILL" and _ran_out_of_memory():
         return Failure("OutOfMemory", "worker process was killed for lack of memory", ("OutOfMemory",), 137)
     return Failure("WorkerDied", f"worker process died with signal {name}", ("WorkerDied",), 128 - code, True)
+
+
+def of_engine(error: Exception) -> Failure:
+    """Why an attempt could not be prepared, or its files not be stored."""
+    kind = type(error).__name__
+    if not isinstance(error, CoulerError):
+        return Failure(kind, f"{kind}: {error}")
+    return Failure(kind, f"{error.message}; {error.hint}" if error.hint else error.message)
 
 
 def _ran_out_of_memory() -> bool:

@@ -210,7 +210,7 @@ class LocalEngine:
             _forget_stops(store, run_id)
         journal = Journal(store, run_id, observer)
         artifacts = ArtifactStore(str(options["artifacts"] or folder.root / "artifacts"))
-        tasks = Tasks(folder, artifacts, str(options["runtime"]), int(options["max_value_bytes"]), run_id)
+        tasks = Tasks(workflow, folder, artifacts, str(options["runtime"]), int(options["max_value_bytes"]), run_id)
         return machine, Scheduler(machine, store, folder, tasks, journal, limits, warm), journal
 
     def _finish(self, machine: Machine, journal: Journal, run_id: str) -> None:

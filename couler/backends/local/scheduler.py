@@ -24,7 +24,7 @@ from couler.backends.local.machine import Machine
 from couler.backends.local.pool import WorkerProcess, hello
 from couler.backends.local.processes import signal_tree
 from couler.backends.local.tasks import Tasks
-from couler.backends.local.work import Failure, Outcome, Work
+from couler.backends.local.work import Outcome, Work
 from couler.core.errors import CoulerError
 from couler.runs import RequestRecord, RunStore
 
@@ -239,10 +239,7 @@ class Scheduler:
         self.claimed.difference_update(claims)
 
     def _ended_without_start(self, work: Work, error: Exception, now: float) -> None:
-        text = error.message if isinstance(error, CoulerError) else str(error)
-        if isinstance(error, CoulerError) and error.hint:
-            text += f"; {error.hint}"
-        outcome = Outcome("failed", failure=Failure(type(error).__name__, text))
+        outcome = Outcome("failed", failure=ends.of_engine(error))
         self.journal.attempted(work, outcome, None, now, now, 0)
         self.machine.ended(work.leaf, outcome, now, self.chance.random())
 
@@ -297,7 +294,7 @@ class Scheduler:
 
     def _stored(self, running: Running, answer: dict[str, Any], result: Any) -> None:
         if isinstance(result, CoulerError | OSError):
-            result = Outcome("failed", failure=Failure(type(result).__name__, str(result)))
+            result = Outcome("failed", failure=ends.of_engine(result))
         elif isinstance(result, Exception):
             raise result
         self._attempt_ended(running, result, answer)

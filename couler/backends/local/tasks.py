@@ -17,7 +17,7 @@ from couler.backends.local.work import Failure, Outcome, Work
 from couler.core.errors import EngineError
 from couler.core.ir.graph import outputs_of_one
 from couler.core.ir.json import thaw
-from couler.core.ir.model import ContainerTask, FunctionTask, Output, ScriptTask, Step, StoredFile
+from couler.core.ir.model import ContainerTask, FunctionTask, Output, ScriptTask, Step, StoredFile, Workflow
 
 FILES = ("file", "folder")
 _PYTHONS = ("python", "python3")
@@ -27,13 +27,23 @@ class Tasks:
     """Builds messages for one run.
 
     Args:
+        workflow: What is run: it says which credentials a file outside needs.
         folder: Where the run keeps its things.
         artifacts: Where files go to.
         runtime: ``process``, ``docker`` or ``podman``: what runs images.
         limit: The greatest value, in bytes of JSON.
     """
 
-    def __init__(self, folder: RunFolder, artifacts: ArtifactStore, runtime: str, limit: int, run_id: str) -> None:
+    def __init__(
+        self,
+        workflow: Workflow,
+        folder: RunFolder,
+        artifacts: ArtifactStore,
+        runtime: str,
+        limit: int,
+        run_id: str,
+    ) -> None:
+        self.workflow = workflow
         self.folder = folder
         self.artifacts = artifacts
         self.runtime = runtime
@@ -109,7 +119,7 @@ class Tasks:
         if template.keeps_files:
             for output in message["outputs"]:
                 if output["type"] in FILES:
-                    outputs[output["name"]] = self._store(Path(output["path"]))
+                    outputs[output["name"]] = self._store(work, output)
             for path in template.host_paths:
                 _remove(path)
             shutil.rmtree(message["folder"], ignore_errors=True)
@@ -124,8 +134,15 @@ class Tasks:
             if Path(path).is_symlink():
                 _remove(path)
 
-    def _store(self, path: Path) -> dict[str, Any]:
-        return {**self.artifacts.put(path).to_json(), "name": path.name}
+    def _store(self, work: Work, output: Mapping[str, Any]) -> dict[str, Any]:
+        path = Path(output["path"])
+        record = {**self.artifacts.put(path).to_json(), "name": path.name}
+        place = self._template(work.step).stores.get(output["name"])
+        if place is not None:
+            from couler.backends.local.stored import store
+
+            store(path, place.url, place.options, self._credentials(place))
+        return record
 
     def _template(self, step: Step) -> _Template:
         found = self._templates.get(id(step))
@@ -224,13 +241,16 @@ class Tasks:
         return {"$path": str(target)}
 
     def _fetch(self, work: Work, name: str, value: Mapping[str, Any], target: Path) -> None:
-        from couler.backends.local.stored import fetch
+        from couler.backends.local.stored import declared, fetch
 
         given = next((one.value for one in work.step.inputs if one.name == name), None)
-        credentials = given.credentials if isinstance(given, StoredFile) else {}
-        options = dict(value.get("options") or {})
-        options.update({key: secrets.read(ref, self.folder.root) for key, ref in credentials.items()})
-        fetch(value["url"], options, target)
+        if not isinstance(given, StoredFile):
+            given = declared(self.workflow).get(value["url"])
+        fetch(value["url"], value.get("options") or {}, self._credentials(given), target)
+
+    def _credentials(self, stored: StoredFile | None) -> dict[str, str]:
+        found = stored.credentials if stored is not None else {}
+        return {name: secrets.read(secret, self.folder.root) for name, secret in found.items()}
 
 
 class _Template:
@@ -245,6 +265,7 @@ class _Template:
         self.outputs = [_described(output) for output in declared]
         self.keeps_files = any(output.type in FILES for output in declared)
         self.has_paths = self.keeps_files or any(output.path for output in declared)
+        self.stores = {output.name: output.store for output in declared if output.store is not None}
         self.host_paths = [output.path for output in declared if Path(output.path).is_absolute()]
         self.takes_files = {
             given.name: given.path for given in step.inputs if "file" in given.type or "folder" in given.type
