@@ -84,9 +84,15 @@ def memory() -> str:
     """Memory of the process that drives a run, by number of steps."""
     names = ("built_mib", "first_mib", "last_mib")
     rows = [
-        [f"{row['steps']:,}", *(f"{row[name]:.0f} MiB" for name in names)] for row in results("local_engine")["memory"]
+        [f"{row['steps']:,}", *(f"{row[name]:.0f} MiB" for name in names), f"{kept_of_a_step(row):.1f} KiB"]
+        for row in results("local_engine")["memory"]
     ]
-    return table(["steps", "workflow built", "ten steps done", "all steps done"], rows)
+    return table(["steps", "workflow built", "ten steps done", "all steps done", "kept of a step that is done"], rows)
+
+
+def kept_of_a_step(row: dict[str, float]) -> float:
+    """KiB by which the process grew for each step after the tenth."""
+    return (row["last_mib"] - row["first_mib"]) * 1024 / (row["steps"] - 10)
 
 
 def building() -> str:
