@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
+from couler.core.dsl.location import file_label
 from couler.core.errors import DefinitionError
 
 
@@ -171,6 +172,8 @@ def _union(texts: list[str]) -> str:
 
 
 def _mark(annotation: Any) -> FileMark | None:
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next((mark for part in get_args(annotation) if (mark := _mark(part))), None)
     if get_origin(annotation) is not Annotated:
         return None
     return next((extra for extra in get_args(annotation)[1:] if isinstance(extra, FileMark)), None)
@@ -268,5 +271,5 @@ def summary(function: Callable[..., Any]) -> str:
 def describe(function: Callable[..., Any], word: str) -> str:
     """``step 'train' (train.py:3)``: how messages call a function."""
     code = getattr(function, "__code__", None)
-    where = f" ({Path(code.co_filename).name}:{code.co_firstlineno})" if code else ""
+    where = f" ({file_label(code.co_filename)}:{code.co_firstlineno})" if code else ""
     return f"{word} '{getattr(function, '__name__', repr(function))}'{where}"

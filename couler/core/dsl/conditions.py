@@ -224,7 +224,7 @@ def plain(value: Any, where: str) -> Any:
     try:
         return freeze(value)
     except ValueError as error:
-        if isinstance(value, Mapping) and any(isinstance(item, Deferred) for item in value.values()):
+        if _hides_deferred(value):
             raise DefinitionError(
                 f"{where}: a dict cannot hold values that are known only when the workflow runs",
                 "pass each of them as an input of its own, or as a list",
@@ -232,3 +232,10 @@ def plain(value: Any, where: str) -> Any:
         raise DefinitionError(f"{where}: {error}") from None
     except RecursionError:
         raise DefinitionError(f"{where}: the value contains itself, or is nested too deeply for JSON") from None
+
+
+def _hides_deferred(value: Any) -> bool:
+    """Whether a reference stands in a dict, at any depth."""
+    if isinstance(value, Mapping):
+        return any(isinstance(item, Deferred) or _hides_deferred(item) for item in value.values())
+    return isinstance(value, (list, tuple)) and any(_hides_deferred(item) for item in value)

@@ -26,4 +26,15 @@ def caller() -> str:
     frame = caller_frame()
     if frame is None:
         return ""
-    return f"{frame.f_code.co_filename.rpartition(os.sep)[2]}:{frame.f_lineno}"
+    return f"{file_label(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def file_label(file: str) -> str:
+    """A file without its folders; a cell of a notebook by what stands beside it, such as ``In[3]``."""
+    module = sys.modules.get("IPython")
+    shell = module.get_ipython() if module is not None else None
+    if shell is not None:
+        cell = shell.compile.format_code_name(file)
+        if cell is not None:
+            return str(cell[1])
+    return file.rpartition(os.sep)[2]

@@ -212,8 +212,12 @@ def suspend(
         step_name: A given name.
         step_options: As in `step`.
     """
-    task = ir.SuspendTask(duration=None if duration is None else options.seconds(duration), message=message)
     where = f"step '{step_name or 'suspend'}'"
+    try:
+        pause = None if duration is None else options.seconds(duration)
+    except DefinitionError as error:
+        raise DefinitionError(f"{where}: {error.message}", error.hint) from None
+    task = options.build(ir.SuspendTask, where, {"duration": pause, "message": message})
     return Output(
         new_step(
             "suspend", lambda adopt, given: task, name=step_name, step_options=options.convert(step_options, where)

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from couler.core.dsl.annotations import describe
-from couler.core.dsl.cutting import Definition, is_couler, without_couler
+from couler.core.dsl.cutting import is_couler, without_couler
+from couler.core.dsl.excerpts import closure_of, definition_of, is_decorated, names_taken_by, parsed, source_of
 from couler.core.dsl.literals import is_literal, literal
-from couler.core.dsl.names import free_names, names_in_fields
+from couler.core.dsl.names import names_in_fields
 from couler.core.dsl.origins import Import, Origin, absolute, is_users, user_module
 from couler.core.errors import DefinitionError, near
 
@@ -124,13 +125,13 @@ class _Bundle:
 
     def _define(self, target: Any, what: str, *, wrapped: bool = False) -> None:
         origin = Origin.of(target)
-        source, first_line = _source_of(target, origin, what)
-        definition = _definition(_parse(source, what))
+        source, first_line = source_of(target, origin, what)
+        definition = definition_of(parsed(source, what))
         source = without_couler(source, definition, target, origin.scope, wrapped)
-        tree = _parse(source, what)
+        tree = parsed(source, what)
         self._modules_imported_inside(tree, origin, what, first_line)
-        closure = _closure(target)
-        for name, line in _free_names(tree, what):
+        closure = closure_of(target)
+        for name, line in names_taken_by(tree, what):
             if name == definition.name:
                 continue
             where = f"{what}, line {first_line + line - 1}"
@@ -142,7 +143,7 @@ class _Bundle:
         self.parts.append(source.strip("\n"))
 
     def _bring_from_closure(self, name: str, value: Any, origin: Origin, where: str) -> None:
-        if inspect.isfunction(value) and _is_decorated(value):
+        if inspect.isfunction(value) and is_decorated(value):
             raise DefinitionError(
                 f"{where}: '{name}' is a function below a decorator that does not use functools.wraps",
                 "add @functools.wraps(function) to the function inside the decorator",
@@ -260,7 +261,7 @@ class _Bundle:
             )
         statement, _ = found
         _refuse_environment(name, value, origin, where)
-        for inner, _ in _free_names(ast.parse(statement), where):
+        for inner, _ in names_taken_by(ast.parse(statement), where):
             if inner != name:
                 self._bring_global(inner, origin, where)
         self.parts.append(statement)
@@ -299,7 +300,7 @@ class _Bundle:
         if parent:
             self._serve(parent, where)
         package = name if found.is_package else parent
-        for node, inner in _imports_in(_parse(found.source, f"{where}: module '{name}'"), package):
+        for node, inner in _imports_in(parsed(found.source, f"{where}: module '{name}'"), package):
             inside = f"{where}: module '{name}', line {node.lineno}"
             _refuse_couler(inner, inside)
             self._serve(inner, inside)
@@ -352,84 +353,3 @@ def _imports_in(tree: ast.AST, package: str) -> Iterator[tuple[ast.Import | ast.
             yield from ((node, name) for name in [base, *(f"{base}.{alias.name}" for alias in node.names)] if base)
         else:
             yield from _imports_in(node, package)
-
-
-def _source_of(target: Any, origin: Origin, what: str) -> tuple[str, int]:
-    """The text, moved to the left margin, and the number of its first line."""
-    try:
-        lines, first = inspect.getsourcelines(target)
-    except (OSError, TypeError):
-        text = origin.class_text(target.__name__) if inspect.isclass(target) else None
-        if text is None:
-            raise DefinitionError(
-                f"{what}: the source of '{target.__name__}' cannot be found, so it cannot travel to where the step "
-                "runs",
-                "define it in a file or a notebook cell, not in exec() or the interactive prompt",
-            ) from None
-        lines, first = [text], 1
-    return _at_margin("".join(lines), what), first
-
-
-def _at_margin(text: str, what: str) -> str:
-    """Indented code moved to the left; lines inside of strings stay as they are, since they are part of values."""
-    margin = text[: len(text) - len(text.lstrip(" \t"))]
-    if not margin:
-        return text
-    strings = (
-        node for node in ast.walk(_parse(f"if True:\n{text}", what)) if isinstance(node, (ast.Constant, ast.JoinedStr))
-    )
-    kept = {line for node in strings for line in range(node.lineno - 1, (node.end_lineno or 1) - 1)}
-    lines = text.split("\n")  # a line of text is one line later in what was parsed
-    moved = [
-        line if number in kept else line.removeprefix(margin) if line.startswith(margin) else line.lstrip(" \t")
-        for number, line in enumerate(lines)
-    ]
-    return "\n".join(moved)
-
-
-def _parse(source: str, what: str) -> ast.Module:
-    try:
-        return ast.parse(source)
-    except SyntaxError as error:
-        raise DefinitionError(
-            f"{what}: its source cannot be read by itself: {error.msg}", "define it with def on lines of its own"
-        ) from None
-
-
-def _definition(tree: ast.Module) -> Definition:
-    first = tree.body[0]
-    assert isinstance(first, Definition)
-    return first
-
-
-def _free_names(tree: ast.Module, what: str) -> list[tuple[str, int]]:
-    try:
-        return free_names(tree)
-    except SyntaxError as error:
-        raise DefinitionError(
-            f"{what}: it cannot stand by itself: {error.msg}",
-            "a step has no variables of the function around it; take them as parameters",
-        ) from None
-
-
-def _is_decorated(function: Any) -> bool:
-    """Whether other decorators than couler's stand above a function."""
-    try:
-        source, _ = _source_of(function, Origin.of(function), "")
-        definition = _definition(_parse(source, ""))
-    except (DefinitionError, AssertionError):
-        return False
-    text = without_couler(source, definition, function, Origin.of(function).scope, True)
-    return bool(_definition(_parse(text, "")).decorator_list)
-
-
-def _closure(function: Any) -> dict[str, Any]:
-    if not inspect.isfunction(function) or not function.__closure__:
-        return {}
-    values = {}
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
-        try:
-            values[name] = cell.cell_contents
-        except ValueError:  # not assigned yet
-            continue
-    return {name: value for name, value in values.items() if name != "__class__"}

@@ -231,7 +231,8 @@ def _function_outputs(signature: Signature, declared: Any, what: str) -> dict[st
         if argument.name in outputs:
             raise DefinitionError(f"{what}: '{argument.name}' is both a file output and a value output", "rename one")
         path = argument.default.path if isinstance(argument.default, OutPath) else argument.name
-        outputs[argument.name] = ir.Output(name=argument.name, type=argument.type, path=path)
+        kind = argument.mark.type if argument.mark else argument.type
+        outputs[argument.name] = ir.Output(name=argument.name, type=kind, path=path)
     return outputs
 
 

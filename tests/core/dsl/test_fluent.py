@@ -131,6 +131,10 @@ BAD_CALLS = {
         "'model' is a file that the step writes; it gets no value\n  hint: read it as the output .model of what the "
         "call returns",
     ),
+    "a reference deep in a dict": (
+        lambda: add({"x": [{"y": add(1)}]}),
+        "a dict cannot hold values that are known only",
+    ),
     "no JSON": (lambda: add(object()), "parameter 'a': a value of type builtins.object is not JSON"),
     "no JSON inside": (lambda: total([1, {2}]), "parameter 'values': at [1]: a value of type builtins.set is not JSON"),
     "not a number": (lambda: add(float("nan")), "parameter 'a': nan is not JSON; use None for a missing number"),
@@ -169,6 +173,26 @@ def test_outputs_by_named_tuple_by_declaration_and_by_files() -> None:
         ("a", ref("judge", "accuracy"), "float"), ("l", ref("fit", "loss"), "float"),
         ("m", ref("fit", "model"), "file"), ("f", ref("load", "folder"), "folder"), ("r", ref("load"), "int"),
     ]  # fmt: skip
+
+
+def test_files_may_be_optional_and_come_from_outside() -> None:
+    @couler.step
+    def maybe(data: couler.InFile | None = None, log: couler.OutFile | None = couler.out("log.txt")) -> int:
+        return 1
+
+    def wf() -> None:
+        read("s3://bucket/x.csv")
+        maybe(load().data)
+        maybe("x.csv")
+        maybe(None)
+        maybe()
+
+    first, _, *others = built(wf).steps
+    assert inputs(first) == {"data": ir.StoredFile(url="s3://bucket/x.csv")}
+    assert [inputs(step) for step in others] == [
+        {"data": ref("load", "data")}, {"data": ir.StoredFile(url="x.csv")}, {"data": const(None)}, {},
+    ]  # fmt: skip
+    assert [(item.name, item.type) for item in others[0].outputs] == [("result", "int"), ("log", "file")]
 
 
 def test_an_unknown_output_offers_the_near_one() -> None:

@@ -94,12 +94,13 @@ def test_what_other_cells_took_from_a_cell_follows_it(notebook: Notebook) -> Non
 
 def test_what_an_edited_cell_no_longer_declares_is_refused_where_it_is_used(notebook: Notebook) -> None:
     notebook.run("made, gone = job('a'), job('b')", "one")
-    notebook.run("job('reads', gone)", "two")
+    notebook.run("couler.run_container('a', [gone])", "two")
     notebook.run("made = job('a')", "one")
     with pytest.raises(AssertionError, match="is no longer declared, since its cell was run again"):
         notebook.run(NAMES)
-    notebook.run("job('reads', made)", "two")
+    notebook.run("couler.run_container('a', [made], step_name='reads')", "two")
     assert notebook.run(NAMES) == "['a', 'reads']"
+    assert notebook.run("print(shown().steps[1].location[:3])") == "In["
 
 
 def test_cells_without_identity_are_told_apart_by_their_text(notebook: Notebook) -> None:

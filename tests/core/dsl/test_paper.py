@@ -259,6 +259,8 @@ def test_scripts_and_containers_are_checked_where_they_stand() -> None:
         lambda: couler.run_script("a", with_input)
     )
     assert "a Python function cannot be run by bash" in refused(lambda: couler.run_script("a", plain, command="bash"))
+    assert "step 'suspend': 'soon' is not a duration" in refused(lambda: couler.suspend("soon"))
+    assert "step 'ask': 'duration' cannot be -1.0" in refused(lambda: couler.suspend(-1, step_name="ask"))
     assert "is not an output" in refused(lambda: couler.run_container("a", output=["x"]))
     assert "argument 0: a value of type builtins.object is not JSON" in refused(
         lambda: couler.run_container("a", args=[object()])
