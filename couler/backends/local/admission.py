@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from couler.backends.local.retrying import size
@@ -16,11 +16,16 @@ _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.lim
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A part of the machine: cores, bytes of memory, GPUs."""
+    """A part of the machine: cores, bytes of memory, GPUs.
+
+    Attributes:
+        devices: Ids of GPUs, as ``CUDA_VISIBLE_DEVICES`` has them: of the machine, or those that an attempt was given.
+    """
 
     cpu: float
     memory: int = 0
     gpu: int = 0
+    devices: tuple[str, ...] = ()
 
 
 class Capacity:
@@ -31,24 +36,32 @@ class Capacity:
         self.cpu = total.cpu
         self.memory = total.memory
         self.gpu = total.gpu
+        self.devices = list(total.devices)
 
     def fits(self, share: Share) -> bool:
         """Whether so much is free."""
         return share.cpu <= self.cpu + 1e-9 and share.memory <= self.memory and share.gpu <= self.gpu
 
-    def take(self, share: Share) -> None:
-        """Take a share."""
+    def take(self, share: Share) -> Share:
+        """Take a share; the one returned names the GPUs, which nobody else has until they are given back."""
         self.cpu -= share.cpu
         self.memory -= share.memory
+        if not share.gpu:
+            return share
         self.gpu -= share.gpu
+        given = tuple(self.devices[: share.gpu])
+        del self.devices[: share.gpu]
+        return replace(share, devices=given)
 
     def give_back(self, share: Share) -> None:
         """Give a share back."""
         self.cpu += share.cpu
         self.memory += share.memory
         self.gpu += share.gpu
+        self.devices += share.devices
 
 
+NVIDIA = "nvidia.com/gpu"
 ONE_CORE = Share(1.0)
 
 
@@ -64,7 +77,10 @@ def machine_share(cpu: float | None, memory: int | str | None, gpu: int | None =
     """The machine, or what the caller says of it."""
     cores = float(cpu) if cpu is not None else float(_cores())
     amount = size(memory) if isinstance(memory, str) else memory
-    return Share(cores, _memory() if amount is None else amount, _gpus() if gpu is None else gpu)
+    devices = _gpus()
+    if gpu is not None:
+        devices = devices[:gpu] if len(devices) >= gpu else tuple(map(str, range(gpu)))
+    return Share(cores, _memory() if amount is None else amount, len(devices), devices)
 
 
 def check(steps: Iterable[tuple[str, Step]], total: Share) -> None:
@@ -86,7 +102,9 @@ def _excess(path: str, step: Step, total: Share) -> Iterable[str]:
         yield f"step '{path}' asks for {resources.cpu:g} cpu, and this machine has {total.cpu:g}"
     if resources.memory is not None and size(resources.memory) > total.memory:
         yield f"step '{path}' asks for {resources.memory} of memory, and this machine has {_readable(total.memory)}"
-    if resources.gpu > total.gpu:
+    if resources.gpu and resources.gpu_kind != NVIDIA:
+        yield f"step '{path}' asks for {resources.gpu} {resources.gpu_kind}, and only NVIDIA's are handed out here"
+    elif resources.gpu > total.gpu:
         yield f"step '{path}' asks for {resources.gpu} gpu, and this machine has {total.gpu}"
 
 
@@ -111,8 +129,12 @@ def _memory() -> int:
     return total
 
 
-def _gpus() -> int:
+def _gpus() -> tuple[str, ...]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([device for device in visible.split(",") if device.strip() not in ("", "-1")])
-    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+    if visible is None:
+        found = [path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*")]
+        return tuple(sorted(filter(str.isdigit, found), key=int))
+    devices = [device.strip() for device in visible.split(",")]
+    if "-1" in devices:  # as CUDA has it: what follows is hidden
+        devices = devices[: devices.index("-1")]
+    return tuple(dict.fromkeys(filter(None, devices)))

@@ -72,7 +72,7 @@ def wrap(runtime: str, work: Work, message: dict[str, Any], folder: RunFolder, r
     for source_path, target, mode in mounts:
         arguments += ["--volume", f"{source_path}:{target}{mode}"]
     arguments += _volumes(work)
-    arguments += _limits(work)
+    arguments += _limits(runtime, work)
     for variable in sorted([*message["env"], "COULER_RUN_ID"]):
         arguments += ["--env", variable]
     if isinstance(task, ContainerTask) and task.pull_policy:
@@ -100,13 +100,15 @@ def _volumes(work: Work) -> list[str]:
     return found
 
 
-def _limits(work: Work) -> list[str]:
+def _limits(runtime: str, work: Work) -> list[str]:
     found = []
     if work.memory is not None:
         found += ["--memory", str(work.memory)]
     resources = work.step.resources
     if resources is not None and resources.cpu is not None:
         found += ["--cpus", f"{resources.cpu:g}"]
-    if resources is not None and resources.gpu:
-        found += ["--gpus", str(resources.gpu)]
+    if work.devices and runtime == "docker":
+        found += ["--gpus", f'"device={",".join(work.devices)}"']  # the quotes keep docker from cutting at the commas
+    elif work.devices:
+        found += [part for device in work.devices for part in ("--device", f"nvidia.com/gpu={device}")]
     return found

@@ -75,9 +75,8 @@ def _environment(address: str, secrets: Mapping[str, str]) -> dict[str, str]:
 def _git(arguments: list[str], folder: Path | None, environment: Mapping[str, str]) -> None:
     done = _run(arguments, folder, environment)
     if done.returncode:
-        raise ArtifactError(
-            done.stderr.strip()[-500:] or f"git {arguments[0]} failed", "check the URL, the revision and the credentials"
-        )
+        words = done.stderr.strip()[-500:] or f"git {arguments[0]} failed"
+        raise ArtifactError(words, "check the URL, the revision and the credentials")
 
 
 def _run(arguments: list[str], folder: Path | None, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

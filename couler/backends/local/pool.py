@@ -27,6 +27,9 @@ class WorkerProcess:
         hello: What the worker is told first: ``folder``, ``python_path``, ``env``, ``runner``.
         python: The interpreter.
         register: Folder for a note of the process, so that a later runner can end it.
+
+    Attributes:
+        used: Whether it was given a task already.
     """
 
     def __init__(self, hello: dict[str, Any], python: str, register: Path) -> None:
@@ -47,6 +50,7 @@ class WorkerProcess:
         os.close(lifeline)
         self.pid = self.process.pid
         self.sources: set[str] = set()
+        self.used = False
         self.watch = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else -1
         self.note = register / str(self.pid)
         self.note.write_text(str(time.time()))
@@ -60,6 +64,7 @@ class WorkerProcess:
 
     def give(self, task: dict[str, Any]) -> None:
         """Give it a task; the source of a function is sent once."""
+        self.used = True
         digest = task.get("source_hash")
         if digest is not None:
             if digest in self.sources:

@@ -194,7 +194,8 @@ class Scheduler:
         now = time.time()
         share = admission.share_of(work.step.resources, work.memory, self.limits.total)
         claims = self.tasks.host_paths(work.step)
-        self.capacity.take(share)
+        share = self.capacity.take(share)
+        work.devices = share.devices
         self.claimed.update(claims)
         self.machine.started(work.leaf, now)
         if self.tasks.is_slow(work):
@@ -222,7 +223,7 @@ class Scheduler:
             self._give(self._begin(work, share, claims, *result))
 
     def _begin(self, work: Work, share: Share, claims: list[str], message: dict[str, Any], python: str) -> Running:
-        worker = self._worker(python)
+        worker = self._worker(python, fresh=bool(share.devices))
         running = Running(work, message, worker, share, claims, time.time())
         self.running[work.path] = running
         self.workers[worker] = running
@@ -243,9 +244,10 @@ class Scheduler:
         self.journal.attempted(work, outcome, None, now, now, 0)
         self.machine.ended(work.leaf, outcome, now, self.chance.random())
 
-    def _worker(self, python: str) -> WorkerProcess:
+    def _worker(self, python: str, *, fresh: bool) -> WorkerProcess:
+        """An idle worker or a new one; ``fresh`` for steps with GPUs, which a process chooses once in its life."""
         for index in range(len(self.idle) - 1, -1, -1):
-            if self.idle[index].python == python:
+            if self.idle[index].python == python and not (fresh and self.idle[index].used):
                 return self.idle.pop(index)
         if len(self.workers) >= self.limits.workers and self.idle:
             self._retire(self.idle.pop(0))
@@ -279,7 +281,7 @@ class Scheduler:
 
     def _answered(self, worker: WorkerProcess, running: Running, answer: dict[str, Any]) -> None:
         self.workers[worker] = None
-        if answer.get("retire"):
+        if answer.get("retire") or running.share.devices:
             self._retire(worker)
         else:
             self.idle.append(worker)

@@ -47,6 +47,7 @@ class Work:
     Attributes:
         arguments: Command and arguments of a container, arguments of a script.
         memory: Bytes that the attempt asks for, after escalation; None when the step declares none.
+        devices: Ids of the GPUs that are the attempt's alone.
     """
 
     leaf: Leaf
@@ -57,6 +58,7 @@ class Work:
     arguments: list[str]
     env: dict[str, str]
     memory: int | None = None
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
