@@ -33,11 +33,14 @@ class LiveTree:
         self._drawn: list[Text] = []
         self._redraw_at = 0.0
         self.steps: dict[str, StepState] = {}
+        self.notes: list[str] = []
         self.lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
         """Remember what an event says."""
         self.run = event.run
+        if event.kind == "note":
+            self.notes.append(str(event.data.get("message")))
         if event.path:
             with self.lock:
                 self.steps.setdefault(event.path, StepState(event.path)).learn(event)
@@ -60,7 +63,9 @@ class LiveTree:
             counts = counts_text(step.status for step in self.steps.values())
             hints = [hint for step in self.steps.values() if any(hint := self.waiting.hint(self.run, step))][:3]
         yield Text(f"{self.workflow.name}  {counts}", style="bold", no_wrap=True, overflow="ellipsis")
-        for row in fitting(known, max(3, height - 3 - 2 * len(hints))):
+        for note in self.notes:
+            yield Text(f"note: {note}", style="yellow", no_wrap=True, overflow="ellipsis")
+        for row in fitting(known, max(3, height - 3 - len(self.notes) - 2 * len(hints))):
             yield self._line(row)
         for what, command in hints:
             yield Text(f"{what}; type in another terminal, with --approve or --reject:", style="magenta")

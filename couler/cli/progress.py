@@ -98,6 +98,8 @@ class Lines:
 
     def __call__(self, event: Event) -> None:
         """Print what changed."""
+        if event.kind == "note":
+            _write(self.stream, f"note: {event.data.get('message')}")
         if not event.path:
             return
         state = self.steps.setdefault(event.path, StepState(event.path))

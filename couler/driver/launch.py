@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +14,14 @@ from couler.driver.handle import Run
 from couler.driver.load import as_workflow, capture_while_loading
 from couler.driver.prepare import prepare
 from couler.driver.progress import watcher
-from couler.runs import open_store
+from couler.runs import Changes, EventRecord, open_store
 
 if TYPE_CHECKING:
     from couler.backends.base import Engine
     from couler.config import Settings
-    from couler.runs import EventRecord, RunRecord, RunStore
+    from couler.runs import RunRecord, RunStore
 
-Observer = Callable[["EventRecord"], None]
+Observer = Callable[[EventRecord], None]
 
 
 def run(
@@ -57,11 +58,15 @@ def run(
         ParameterError: Parameters are missing or wrong.
         ResourceError: A step asks for more than there is.
     """
-    started, driver = _started(workflow, parameters, engine, root, labels, options)
-    if wait:
-        driver.execute(started.id, "new", observer or watcher(started))
-    else:
+    started, driver, notes = _started(workflow, parameters, engine, root, labels, options)
+    if not wait:
         driver.detach(started.id)
+        return started
+    told = observer or watcher(started)
+    if told is not None:
+        for note in notes:
+            told(note)
+    driver.execute(started.id, "new", told)
     return started
 
 
@@ -85,7 +90,7 @@ def _started(
     root: Path | str | None,
     labels: Mapping[str, str] | None,
     options: Mapping[str, Any],
-) -> tuple[Run, Engine]:
+) -> tuple[Run, Engine, list[EventRecord]]:
     found = as_workflow(workflow)
     capture_while_loading(found)
     settings = load_settings({"engine": engine, "root": root, **options})
@@ -96,7 +101,10 @@ def _started(
     backend, _ = registry.backend(settings.engine)
     driver = backend.engine({**engine_options, "store": store})
     run_id = driver.start(lowered.workflow, values, labels=labels or {})
-    return Run(run_id, store, driver, settings), driver
+    notes = [EventRecord(run_id, time.time(), "note", data={"message": note}) for note in lowered.notes]
+    if notes:
+        store.record(run_id, Changes(events=notes))
+    return Run(run_id, store, driver, settings), driver, notes
 
 
 def _engine_options(settings: Settings) -> dict[str, Any]:

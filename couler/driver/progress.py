@@ -50,6 +50,9 @@ class _Picture:
 
 
 def _line(event: EventRecord) -> None:
+    if event.kind == "note":
+        print(f"note: {event.data.get('message')}", file=sys.stderr)  # noqa: T201 - the terminal's user watches
+        return
     status = event.data.get("status", "")
     if not event.path or status in ("", "pending", "running"):
         return
