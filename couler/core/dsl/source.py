@@ -302,15 +302,18 @@ class _Bundle:
         package = name if found.is_package else parent
         for node, inner in _imports_in(parsed(found.source, f"{where}: module '{name}'"), package):
             inside = f"{where}: module '{name}', line {node.lineno}"
-            _refuse_couler(inner, inside)
+            _refuse_couler(
+                inner,
+                inside,
+                f"take what the step uses by name, as in `from {name} import function`, or move it "
+                "to a module without couler",
+            )
             self._serve(inner, inside)
 
 
-def _refuse_couler(module: str, where: str) -> None:
+def _refuse_couler(module: str, where: str, hint: str = "use couler outside of steps only") -> None:
     if module.partition(".")[0] == "couler":
-        raise DefinitionError(
-            f"{where}: couler is not installed where the step runs", "use couler outside of steps only"
-        )
+        raise DefinitionError(f"{where}: couler is not installed where the step runs", hint)
 
 
 def _assigned(name: str, value: Any, origin: Origin) -> tuple[str, ast.expr] | None:

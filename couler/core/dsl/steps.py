@@ -219,6 +219,8 @@ def _holds_reference(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
 
 
 def _function_outputs(signature: Signature, declared: Any, what: str) -> dict[str, ir.Output]:
+    if declared is not None and not isinstance(declared, Mapping):
+        raise DefinitionError(f"{what}: outputs: {declared!r} is not a dict of name to type", 'outputs={"loss": float}')
     outputs = {name: ir.Output(name=name, type=type_) for name, type_ in signature.outputs.items()}
     for name, annotation in (declared or {}).items():
         outputs.pop("result", None)

@@ -91,6 +91,12 @@ def _convert_settings(settings: Mapping[str, Any], what: str) -> dict[str, Any]:
     return converted
 
 
+def _checked_name(name: Any, what: str) -> str:
+    if isinstance(name, str) and name.strip():
+        return name
+    raise DefinitionError(f"{what}: {name!r} is not a name")
+
+
 def finish_workflow(scope: ScopeBuilder, name: str, settings: Mapping[str, Any]) -> ir.Workflow:
     """The workflow of the IR that a root scope describes."""
     with _collector_paused():
@@ -132,7 +138,7 @@ class WorkflowFunction(Generic[P, R]):
     def __init__(self, function: Callable[P, R], name: str | None, settings: Mapping[str, Any]) -> None:
         self.__couler_function__ = function
         self._what = describe(function, "workflow")
-        self.name = name or function.__name__
+        self.name = _checked_name(name or function.__name__, self._what)
         self._settings = _convert_settings(settings, self._what)
         self._settings.setdefault("description", summary(function))
         functools.update_wrapper(self, function)
@@ -155,8 +161,13 @@ class WorkflowFunction(Generic[P, R]):
         """
         scope = ScopeBuilder(label=self._what)
         references = {parameter.name: scope.add_parameter(parameter) for parameter in self.parameters}
-        with _collector_paused(), scope.inside():
-            scope.set_outputs(self.__couler_function__(**references))  # type: ignore[call-arg,arg-type]
+        try:
+            with _collector_paused(), scope.inside():
+                scope.set_outputs(self.__couler_function__(**references))  # type: ignore[call-arg,arg-type]
+        except RecursionError:
+            raise DefinitionError(
+                f"{self._what} calls itself without end", "repeat steps with couler.loop or couler.exec_while"
+            ) from None
         settings = {**self._settings, **scope.settings}
         return finish_workflow(scope, settings.pop("name", self.name), settings)
 
@@ -241,7 +252,7 @@ def new_workflow(name: str, **settings: Any) -> Iterator[Building]:
     >>> # couler.run(building)
     """
     scope = ScopeBuilder(label=f"workflow '{name}'")
-    scope.settings = {"name": name, **_convert_settings(settings, f"workflow '{name}'")}
+    scope.settings = {"name": _checked_name(name, "new_workflow"), **_convert_settings(settings, f"workflow '{name}'")}
     with scope.inside():
         yield Building(scope)
 
@@ -311,7 +322,7 @@ def config_workflow(
         given["schedule"] = _cron(cron_config)
     scope.settings.update(_convert_settings(given, "config_workflow"))
     if name is not None:
-        scope.settings["name"] = name
+        scope.settings["name"] = _checked_name(name, "config_workflow")
 
 
 def _cron(value: Mapping[str, Any] | str) -> Any:

@@ -904,3 +904,26 @@ def test_an_output_of_another_workflow_is_refused() -> None:
 def test_what_a_workflow_returns_must_be_values() -> None:
     assert "returns as 'result': a value of type builtins.object is not JSON" in refused(lambda: object())
     assert [item.name for item in built(lambda: 3).outputs] == ["result"]
+
+
+def test_a_workflow_that_calls_itself_is_refused() -> None:
+    @couler.workflow
+    def endless(x: int = 1) -> None:
+        endless(x)
+
+    with pytest.raises(DefinitionError) as caught:
+        endless.build()
+    assert str(caught.value).startswith("workflow 'endless' (test_fluent.py:")
+    assert str(caught.value).endswith(
+        "calls itself without end\n  hint: repeat steps with couler.loop or couler.exec_while"
+    )
+
+
+def test_names_and_outputs_of_the_wrong_kind_are_refused() -> None:
+    with pytest.raises(DefinitionError, match="3 is not a name"):
+        couler.workflow(name=3)(lambda: None)  # type: ignore[call-overload]
+    assert "'name' cannot be 3" in refused(lambda: couler.step(name=3)(add.__wrapped__)(1))  # type: ignore[call-overload]
+    assert "3 is not a name" in refused(lambda: add(1).named(3))  # type: ignore[arg-type]
+    assert "outputs: ['a'] is not a dict of name to type" in refused(
+        lambda: couler.step(outputs=["a"])(add.__wrapped__)(1)  # type: ignore[call-overload]
+    )

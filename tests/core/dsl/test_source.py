@@ -579,6 +579,7 @@ def test_couler_in_a_module_of_the_user_is_refused_with_its_line(project: Projec
     )
     assert refusal(module).startswith(
         "step 'work' (flow.py:2), line 3: module 'tools', line 2: couler is not installed where the step runs"
+        "\n  hint: take what the step uses by name, as in `from tools import function`"
     )
 
 
