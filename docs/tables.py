@@ -143,7 +143,7 @@ def standing(declaration: Any, feature: str) -> str:
     """How an engine stands to a feature, with the reason where there is one."""
     if feature in declaration.lowered:
         dropped = declaration.lowered[feature].startswith("drop_")
-        return "left out, with a note in the plan" if dropped else "yes, rewritten"
+        return "left out, with a note" if dropped else "yes, rewritten"
     if declaration.support(feature) == "native":
         return "yes"
     reason = declaration.reasons.get(feature, "")
@@ -156,10 +156,10 @@ def support() -> str:
     from couler.core.ir.features import FEATURES
 
     declared = registry.backend("local")[0].declaration()
-    groups: dict[str, list[str]] = {"yes": [], "left out, with a note in the plan": [], "no": []}
+    groups: dict[str, list[str]] = {"yes": [], "left out, with a note": [], "no": []}
     for feature, words in FEATURES.items():
         groups[standing(declared, feature).partition(":")[0].partition(", rewritten")[0]].append(words)
-    heads = ("runs", "leaves out, with a note in the plan", "refuses, with the reason")
+    heads = ("runs", "leaves out, with a note", "refuses, with the reason")
     rows = [[head, "; ".join(words)] for head, words in zip(heads, groups.values(), strict=True)]
     return table(["the local engine", ""], rows)
 

@@ -7,8 +7,8 @@ import click
 from couler import driver
 from couler.cli.job import RunCommand
 from couler.cli.options import FORMATS, output_option
-from couler.cli.progress import progress
 from couler.cli.result import finish
+from couler.cli.watch import progress
 from couler.config import Settings
 
 

@@ -8,8 +8,8 @@ from couler import driver
 from couler.cli.job import Job, WorkflowCommand, run_options
 from couler.cli.options import FORMATS, output_option
 from couler.cli.plan import show_plan
-from couler.cli.progress import progress
 from couler.cli.result import finish
+from couler.cli.watch import progress
 
 
 @click.command("run", cls=WorkflowCommand)
