@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import threading
 import time
 import zipfile
 
+import psutil
 import pytest
 
 from couler.backends.local.engine import LocalEngine
@@ -45,6 +47,55 @@ def test_a_detached_run_ends_by_itself(engine):
     engine.detach(run_id)
     assert wait(engine, run_id, *ENDED) == "succeeded"
     assert engine.store.run(run_id).outputs == {"r": 4}
+
+
+def joined(run_id: str) -> None:
+    """Wait until the process of a detached run was collected."""
+    for thread in threading.enumerate():
+        if thread.name == f"couler-{run_id}":
+            thread.join(timeout=30)
+            assert not thread.is_alive()
+
+
+def test_a_detached_run_leaves_no_zombie(engine):
+    run_id = engine.start(flow(function("s", ONE)), {})
+    engine.detach(run_id)
+    joined(run_id)
+    assert engine.store.run(run_id).status == "succeeded"
+    commands = [child.cmdline() for child in psutil.Process().children()]
+    assert not any(run_id in command for command in commands)
+    gc.collect()  # a process object that was not waited for would warn here
+
+
+def test_who_detaches_may_end_at_once_and_silently(tmp_path):
+    source = f"""
+from pathlib import Path
+from couler.backends.local.engine import LocalEngine
+from tests.local.conftest import flow, function
+engine = LocalEngine(Path({str(tmp_path / ".couler")!r}))
+engine.start(flow(function("s", {ONE!r})), {{}}, "one")
+engine.detach("one")
+engine.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", source], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    engine = LocalEngine(tmp_path / ".couler")
+    assert wait(engine, "one", *ENDED) == "succeeded"
+    engine.close()
+
+
+def test_a_run_that_is_stopped_before_its_driver_starts_never_starts(engine, tmp_path):
+    run_id = engine.start(flow(function("s", ONE)), {})
+    engine.stop(run_id)
+    assert engine.store.run(run_id).status == "cancelled"
+    engine.detach(run_id)
+    joined(run_id)
+    assert engine.store.run(run_id).status == "cancelled"
+    assert engine.store.steps(run_id) == []
+    assert "it is cancelled" in (tmp_path / ".couler" / "runs" / run_id / "runner.txt").read_text()
+    assert engine.execute(run_id, "resume") == "succeeded"
 
 
 @pytest.mark.parametrize(
@@ -330,10 +381,12 @@ def test_packages_that_cannot_be_installed_fail_the_step(run, monkeypatch):
     assert "No matching distribution found" in result.error("s")
 
 
-def test_a_package_is_installed_once_into_an_environment(run, tmp_path, monkeypatch):
+def tiny_wheel(tmp_path, monkeypatch):
+    """A package that pip finds without an index."""
     wheel = tmp_path / "tiny_thing-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as file:
-        file.writestr("tiny_thing.py", "NUMBER = 5\n")
+        file.writestr("tiny_thing.py", "NUMBER = 5\ndef say():\n    print('tiny')\n")
+        file.writestr("tiny_thing-1.0.dist-info/entry_points.txt", "[console_scripts]\ntiny = tiny_thing:say\n")
         file.writestr("tiny_thing-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-thing\nVersion: 1.0\n")
         file.writestr(
             "tiny_thing-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -341,11 +394,18 @@ def test_a_package_is_installed_once_into_an_environment(run, tmp_path, monkeypa
         file.writestr("tiny_thing-1.0.dist-info/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+
+
+def test_a_package_is_installed_once_into_an_environment(run, tmp_path, monkeypatch):
+    tiny_wheel(tmp_path, monkeypatch)
     source = "import sys, tiny_thing\ndef f():\n    return [tiny_thing.NUMBER, sys.prefix]\n"
     packages = ("tiny-thing>=1",)
     steps = [function(name, source, packages=packages) for name in ("a", "b")]
-    result = run(flow(*steps, outputs={"a": out("a"), "b": out("b")}))
+    shell = script("sh", "tiny")
+    shell = shell.model_copy(update={"task": shell.task.model_copy(update={"packages": packages})})
+    result = run(flow(*steps, shell, outputs={"a": out("a"), "b": out("b"), "sh": out("sh")}))
     assert result.message == ""
     assert result.outputs["a"] == result.outputs["b"]
     assert result.outputs["a"][0] == 5
     assert result.outputs["a"][1].startswith(str(tmp_path / ".couler" / "envs"))
+    assert result.outputs["sh"] == "tiny"

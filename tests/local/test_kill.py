@@ -15,7 +15,19 @@ import pytest
 
 from couler.backends.local.engine import LocalEngine
 from couler.core.errors import StateError
-from couler.core.ir.model import Compare, Constant, ForEach, ItemRef, Loop, LoopOutputRef, Output, Workflow
+from couler.core.ir.model import (
+    Compare,
+    Constant,
+    ForEach,
+    ItemRef,
+    Loop,
+    LoopOutputRef,
+    Output,
+    Retry,
+    Step,
+    SuspendTask,
+    Workflow,
+)
 from tests.local.conftest import flow, function, out, script
 
 ROUNDS = 50
@@ -120,6 +132,51 @@ def test_no_orphan_goes_on_after_the_runner_was_killed(tmp_path):
     numbers = [int(pid.read_text()), int(Path(f"{pid}2").read_text())]
     _until(lambda: not any(_lives(number) for number in numbers))
     assert not engine.is_driven(run_id)
+    engine.close()
+
+
+def test_a_resume_ends_what_left_its_session_and_tells_of_lost_attempts(tmp_path):
+    engine = LocalEngine(tmp_path / ".couler")
+    pid, again = tmp_path / "pid", tmp_path / "again"
+    source = f"if test -e {again}; then echo done; else setsid sh -c 'echo $$ > {pid}; exec sleep 1000' & wait; fi"
+    steps = (script("s", source), Step(name="p", task=SuspendTask(duration=0.01)), script("e", "echo 1"))
+    run_id = engine.start(flow(*steps[:2], steps[2].model_copy(update={"after": ("s",)})), {})
+    command = [sys.executable, "-m", "couler.backends.local", run_id, "--root", str(tmp_path / ".couler")]
+    runner = subprocess.Popen(command, start_new_session=True)
+    _until(lambda: pid.exists() and pid.read_text().strip())
+    os.kill(runner.pid, signal.SIGKILL)
+    runner.wait()
+    stray = int(pid.read_text())
+    assert _lives(stray)
+    again.touch()
+    assert engine.execute(run_id, "resume") == "succeeded"
+    assert not _lives(stray)
+    attempts = [(one.path, one.number, one.status, one.error) for one in engine.store.attempts(run_id)]
+    assert sorted(attempts) == [("e", 1, "succeeded", ""), ("s", 1, "failed", "Lost"), ("s", 2, "succeeded", "")]
+    engine.close()
+
+
+def test_a_lost_attempt_does_not_count_against_the_retries(tmp_path):
+    engine = LocalEngine(tmp_path / ".couler")
+    up, again = tmp_path / "up", tmp_path / "again"
+    source = f"""
+        import os, time
+        def f():
+            if not os.path.exists({str(again)!r}):
+                open({str(up)!r}, "x").close()
+                time.sleep(1000)
+            if os.environ["COULER_ATTEMPT"] == "2":
+                raise ValueError("once")
+    """
+    run_id = engine.start(flow(function("s", source, retry=Retry(limit=1))), {})
+    command = [sys.executable, "-m", "couler.backends.local", run_id, "--root", str(tmp_path / ".couler")]
+    runner = subprocess.Popen(command, start_new_session=True)
+    _until(up.exists)
+    os.kill(runner.pid, signal.SIGKILL)
+    runner.wait()
+    again.touch()
+    assert engine.execute(run_id, "resume") == "succeeded"
+    assert [one.error for one in engine.store.attempts(run_id)] == ["Lost", "ValueError", ""]
     engine.close()
 
 

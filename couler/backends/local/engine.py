@@ -17,7 +17,7 @@ from typing import Any
 from couler.artifacts import ArtifactStore
 from couler.backends.local import admission, containers, logs
 from couler.backends.local.admission import machine_share
-from couler.backends.local.journal import Journal, owner, previous_of
+from couler.backends.local.journal import Journal, owner, previous_of, tell_lost
 from couler.backends.local.layout import RunFolder
 from couler.backends.local.lock import RunLock, holder
 from couler.backends.local.machine import Machine
@@ -164,7 +164,8 @@ class LocalEngine:
         try:
             record = self.store.run(run_id)
             _check_state(record, mode)
-            end_leftovers(folder.workers)
+            if mode != "new":
+                end_leftovers(folder.workers, run_id)
             return self._drive(record, folder, mode, observer or self.observer)
         finally:
             lock.release()
@@ -202,6 +203,8 @@ class LocalEngine:
         store, run_id = self.store, record.id
         workflow = self._created.pop(record.id, None) or from_text(record.document)
         admission.check(walk(workflow), limits.total)
+        if mode != "new":
+            tell_lost(store, run_id, workflow)
         previous = {} if mode == "new" else previous_of(store, run_id)
         if record.status in ENDED:
             _forget_handlers(previous, workflow)
@@ -228,7 +231,9 @@ class LocalEngine:
         command = [sys.executable, "-m", "couler.backends.local", run_id, "--root", str(self.root), "--mode", mode]
         if self.store_url:
             command += ["--store-url-from-env"]
-        environment = {**os.environ, "COULER_ENGINE_STORE": self.store_url or ""}
+        own = ("COULER_RUN_ID", "COULER_STEP", "COULER_ATTEMPT")  # a run that a step starts is no part of the step
+        environment = {name: value for name, value in os.environ.items() if name not in own}
+        environment["COULER_ENGINE_STORE"] = self.store_url or ""
         with (folder.path / "runner.txt").open("ab") as log:
             process = subprocess.Popen(
                 command, start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from couler.backends.local.work import Change, Failure, Outcome, Previous, Work
+from couler.core.ir.graph import walk
+from couler.core.ir.model import Workflow
 from couler.runs import AttemptRecord, Changes, EventRecord, RunStore, StepRecord
 
+LOST = "Lost"
+_LOST_WORDS = "the process that drove the run died during this attempt"
+_INSTANCE = re.compile(r"\[\d+\]|#\d+")
 HOST = platform.node()
 Observer = Callable[[EventRecord], None]
 
@@ -92,13 +99,29 @@ def _exit_code(work: Work, outcome: Outcome) -> int | None:
     return None if work.step.task.kind == "function" else 0
 
 
+def tell_lost(store: RunStore, run_id: str, workflow: Workflow) -> None:
+    """Write down as failed the attempts that were going on when the runner died."""
+    known = {(attempt.path, attempt.number) for attempt in store.attempts(run_id)}
+    tasks = {path for path, step in walk(workflow) if step.task.kind not in ("group", "suspend")}
+    now = time.time()
+    lost = [
+        AttemptRecord(run_id, step.path, step.attempts, "failed", step.started, now, error=LOST, message=_LOST_WORDS)
+        for step in store.steps(run_id)
+        if step.status == "running" and step.attempts and (step.path, step.attempts) not in known
+        if _INSTANCE.sub("", step.path) in tasks
+    ]
+    if lost:
+        store.record(run_id, Changes(attempts=lost))
+
+
 def previous_of(store: RunStore, run_id: str) -> dict[str, Previous]:
     """How far each step instance of a run had come."""
     failures: dict[str, int] = {}
     numbers: dict[str, int] = {}
     for attempt in store.attempts(run_id):
         numbers[attempt.path] = max(numbers.get(attempt.path, 0), attempt.number)
-        failures[attempt.path] = failures.get(attempt.path, 0) + (attempt.status == "failed")
+        counts = attempt.status == "failed" and attempt.error != LOST  # what killed the runner is not the step's fault
+        failures[attempt.path] = failures.get(attempt.path, 0) + counts
     return {
         step.path: Previous(
             step.status,

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from couler.backends.local.processes import end_tree, kill_tree
+from couler.backends.local.processes import end_tree, kill_strays, kill_tree
 from couler.backends.local.secrets import PREFIX
 from couler.runner import function
 
@@ -129,8 +129,8 @@ def hello(root: Path, scratch: Path, run_id: str) -> dict[str, Any]:
     }
 
 
-def end_leftovers(register: Path) -> None:
-    """End the workers of a runner that has died."""
+def end_leftovers(register: Path, run_id: str) -> None:
+    """End the workers of a runner that has died, and all that they had started."""
     from couler.backends.local.processes import is_alive
 
     if not register.is_dir():
@@ -143,3 +143,4 @@ def end_leftovers(register: Path) -> None:
                 if not is_alive(pid) or is_alive(pid, started):
                     kill_tree(pid)
         note.unlink(missing_ok=True)
+    kill_strays(run_id)

@@ -57,6 +57,29 @@ def signal_tree(leader: int, number: signal.Signals) -> None:
     signal_session(leader, number)
 
 
+def kill_strays(run_id: str) -> None:
+    """End what steps of a run had started and what left every group, session and parent: known by its environment."""
+    import psutil
+
+    own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    for _ in range(10):  # a process may start another while it is being ended
+        found = [process for process in _all_processes() if process not in own and _is_of_run(process, run_id)]
+        if not found:
+            return
+        _kill(found)
+
+
+def _is_of_run(process: int, run_id: str) -> bool:
+    import psutil
+
+    try:
+        found = psutil.Process(process)
+        environment = found.environ()
+        return environment.get("COULER_RUN_ID") == run_id and "COULER_STEP" in environment
+    except (psutil.Error, OSError):
+        return False
+
+
 def is_alive(process: int, started: float | None = None) -> bool:
     """Whether a process with this id lives and, when known, is the one that started at that time."""
     import psutil

@@ -166,7 +166,7 @@ class Tasks:
             message["source"] = task.source
             message["entry"] = task.entry
         elif isinstance(task, ScriptTask):
-            message["argv"] = self._script_command(work, task)
+            message["argv"] = self._script_command(work, task, message["env"])
             self._mark_result(work, message)
         elif isinstance(task, ContainerTask):
             if not work.arguments:
@@ -180,11 +180,16 @@ class Tasks:
         else:
             raise EngineError(f"the local engine cannot run a {task.kind} step", "`couler engines` shows who can")
 
-    def _script_command(self, work: Work, task: ScriptTask) -> list[str]:
+    def _script_command(self, work: Work, task: ScriptTask, env: dict[str, str]) -> list[str]:
         path = self._script(task)
         interpreter = list(task.interpreter)
-        if Path(interpreter[0]).name in _PYTHONS:
-            interpreter[0] = packages.interpreter(task.packages, self.folder.root)
+        is_python = Path(interpreter[0]).name in _PYTHONS
+        if is_python or task.packages:
+            python = packages.interpreter(task.packages, self.folder.root)
+            if is_python:
+                interpreter[0] = python
+            if task.packages:  # the programs that came with them are found by name
+                env["PATH"] = os.pathsep.join([str(Path(python).parent), env.get("PATH") or os.environ.get("PATH", "")])
         return [*interpreter, path, *work.arguments]
 
     def _script(self, task: ScriptTask) -> str:
