@@ -97,7 +97,11 @@ class Expression(Deferred):
 
     def in_(self, values: Iterable[Any] | Expression) -> ConditionExpression:
         """True when the value is one of ``values``."""
-        return Comparison("in", self, values if isinstance(values, Expression) else list(values))
+        if isinstance(values, Expression):
+            return Comparison("in", self, values)
+        if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+            raise DefinitionError(f"{self!r}.in_: {values!r} is not a list", 'output.in_(["a", "b"])')
+        return Comparison("in", self, list(values))
 
     def __and__(self, other: object) -> ConditionExpression:
         return as_condition(self) & other

@@ -350,6 +350,10 @@ def concurrent(functions: Iterable[Callable[[], Any]], subtasks: bool = False) -
     """
     frame = receiving_frame()
     results = []
+    if not isinstance(functions, Iterable):
+        raise DefinitionError(
+            f"couler.concurrent needs a list of functions, not {functions!r}", "[lambda: train(data)]"
+        )
     for function in functions:
         if not callable(function):
             raise DefinitionError(

@@ -124,7 +124,7 @@ def retry(
     >>> retry(3, delay="10s", errors=["ConnectionError"]).backoff.initial
     10.0
     """
-    names = tuple(error if isinstance(error, str) else error.__name__ for error in errors)
+    names = tuple(error if isinstance(error, str) else getattr(error, "__name__", error) for error in errors)
     on = {
         "exit_codes": tuple(exit_codes),
         "errors": names,

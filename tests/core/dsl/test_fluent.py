@@ -540,6 +540,9 @@ MISUSES: dict[str, tuple[Any, str]] = {
     "slice": (lambda x: x[1:], "can be indexed by a string or a number"),
     "compared conditions": (lambda x: (x > 1) == True, "cannot be compared\n  hint: combine conditions"),  # noqa: E712
     "no condition": (lambda x: couler.when(3), "3 is not a condition"),
+    "in no list": (lambda x: x.in_("abc"), "<x: int>.in_: 'abc' is not a list"),
+    "concurrent": (lambda x: couler.concurrent(3), "couler.concurrent needs a list of functions, not 3"),
+    "kinds of errors": (lambda x: couler.retry(1, errors=[3]), "retry: 'on.errors.0' cannot be 3"),
     "no list": (lambda x: add.map("abc"), "'abc' is not a list"),
     "half a condition": (
         lambda x: couler.when(couler.equal("a"), lambda: add(1)),
