@@ -9,7 +9,7 @@ from pathlib import Path
 
 from couler.backends.local.retrying import size
 from couler.core.errors import ResourceError
-from couler.core.ir.model import Resources, Step
+from couler.core.ir.model import Step
 
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
@@ -63,10 +63,17 @@ class Capacity:
 
 NVIDIA = "nvidia.com/gpu"
 ONE_CORE = Share(1.0)
+NOTHING = Share(0.0)
 
 
-def share_of(resources: Resources | None, memory: int | None, total: Share) -> Share:
-    """What a step takes: one core unless it says otherwise, and the memory of its attempt, at most the machine's."""
+def share_of(step: Step, memory: int | None, total: Share) -> Share:
+    """What a step takes: one core unless it says otherwise, and the memory of its attempt, at most the machine's.
+
+    A daemon takes nothing: the steps that it was started for would wait for its place without end.
+    """
+    resources = step.resources
+    if step.daemon:
+        return NOTHING
     if resources is None:
         return ONE_CORE if total.cpu >= 1 else Share(total.cpu)
     cpu = min(1.0, total.cpu) if resources.cpu is None else resources.cpu

@@ -24,7 +24,6 @@ _LOWERED = {
 _REFUSED = {
     "job": "it needs a Kubernetes cluster",
     "sidecars": "a process has no neighbours; run the service as a step of its own, or outside",
-    "daemon": "steps that run beside the others are not started here yet; start the service outside",
 }
 
 _NEEDS_CONTAINER = {

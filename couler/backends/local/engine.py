@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from couler.artifacts import ArtifactStore
-from couler.backends.local import admission, containers, logs
+from couler.backends.local import admission, containers, daemons, logs
 from couler.backends.local.admission import machine_share
 from couler.backends.local.journal import Journal, owner, previous_of, tell_lost
 from couler.backends.local.layout import RunFolder
@@ -121,11 +121,13 @@ class LocalEngine:
         Raises:
             ParameterError: A parameter is missing, unknown or of the wrong type.
             ResourceError: A step asks for more than the machine has.
+            UnsupportedFeatureError: A daemon is repeated, asks for GPUs, or its output is read.
             EngineError: The runtime's program is not installed.
         """
         workflow = apply_defaults(workflow)
         containers.check(str(self.options["runtime"]))
         values = complete(workflow, parameters)
+        daemons.check(workflow)
         admission.check(walk(workflow), self._limits(self.options).total)
         run_id = run_id or new_id(workflow.name)
         self.store.create_run(

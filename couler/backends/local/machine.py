@@ -126,6 +126,15 @@ class Machine:
             leaf.started = now
         self.running[leaf.path] = leaf
         self.note(leaf.path, "running", leaf)
+        if leaf.killed:  # a daemon that is not needed any more
+            self.kills.append(leaf)
+
+    def daemon_up(self, leaf: Leaf, now: float) -> None:
+        """Hear that the process of a daemon runs."""
+        self.now = now
+        if isinstance(leaf.parent, ScopeRun):
+            leaf.parent.daemon_up(self, leaf)
+            self._settle_all()
 
     def ended(self, leaf: Leaf, outcome: Outcome, now: float, chance: float = 0.5) -> None:
         """Hear how an attempt ended; ``chance`` in 0…1 varies the time to the next one."""
@@ -166,12 +175,14 @@ class Machine:
 
     # --- what the activities call ----------------------------------------------------------------------------
 
-    def remembered(self, path: str) -> Previous | None:
-        """How the instance ended under an earlier runner, when that still counts."""
+    def remembered(self, path: str, step: Step) -> Previous | None:
+        """How the instance ended under an earlier runner, when that still counts; daemons start again."""
         if not self.previous:
             return None
         before = self.previous.get(path)
         if before is None or not (before.status in KEPT or (before.status == "failed" and not self.retry)):
+            return None
+        if step.daemon and before.status == "succeeded":
             return None
         if before.status == "failed":
             self.failed_steps.append(path)
@@ -279,6 +290,16 @@ class Machine:
         else:
             self.end(scope, status, outputs, message, fresh=bool(scope.killed))
 
+    def stop_daemon(self, leaf: Leaf) -> None:
+        """All that a daemon was started for has ended: it is ended, and that is its success."""
+        if leaf.killed:
+            return
+        leaf.killed = "succeeded"
+        if self.waiting.pop(leaf.path, None) is not None:
+            self.end(leaf, "succeeded", NOTHING, "")
+        elif leaf.path in self.running:
+            self.kills.append(leaf)
+
     def block(self, activity: Activity) -> None:
         """Something inside failed for good: nothing new starts there, unless the workflow goes on after failures.
 
@@ -312,6 +333,9 @@ class Machine:
         assert leaf.plan is not None
         if leaf.parent is not None and leaf.parent.is_closed() and (leaf.started is None or self.stopping):
             self.end(leaf, "cancelled", NOTHING, "")
+            return None
+        if leaf.killed:
+            self.end(leaf, leaf.killed, NOTHING, leaf.reason)
             return None
         step, frame = leaf.step, leaf.frame
         try:

@@ -67,7 +67,7 @@ class MapRun(Activity):
     def _start_item(self, machine: Machine, index: int) -> None:
         assert self.plan is not None
         path = f"{self.path}[{index}]"
-        before = machine.remembered(path)
+        before = machine.remembered(path, self.step)
         if before is not None:
             self.child_ended(machine, index, before.status, before.outputs or NOTHING, before.message, False)
             return
@@ -137,7 +137,7 @@ class LoopRun(Activity):
         """Start a round."""
         assert self.plan is not None
         path = f"{self.path}#{index}"
-        before = machine.remembered(path)
+        before = machine.remembered(path, self.step)
         if before is not None:
             self.child_ended(machine, index, before.status, before.outputs or NOTHING, before.message, False)
         elif self.is_closed():

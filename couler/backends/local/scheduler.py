@@ -97,6 +97,7 @@ class Scheduler:
         self.chance = random.Random()
         self.background = Background(self.selector)
         self.preparing: set[str] = set()
+        self.beside = 0  # daemons, which take no place from other steps
         self.interrupts = Interrupts()
         if warm is not None:
             self._adopt(warm)
@@ -146,7 +147,7 @@ class Scheduler:
         """Choose what starts now."""
         starts: list[Running] = []
         self._release_cancelled()
-        while len(self.running) + len(self.preparing) < self._most() and self.capacity.cpu > 1e-9:
+        while len(self.running) + len(self.preparing) - self.beside < self._most() and self.capacity.cpu > 1e-9:
             work = self._next_work()
             if work is None:
                 break
@@ -186,14 +187,15 @@ class Scheduler:
         return None
 
     def _fits(self, work: Work) -> bool:
-        share = admission.share_of(work.step.resources, work.memory, self.limits.total)
+        share = admission.share_of(work.step, work.memory, self.limits.total)
         return self.capacity.fits(share) and self.claimed.isdisjoint(self.tasks.host_paths(work.step))
 
     def _prepare(self, work: Work) -> Running | None:
         """Get ready what a step needs; slow things beside the loop."""
         now = time.time()
-        share = admission.share_of(work.step.resources, work.memory, self.limits.total)
-        claims = self.tasks.host_paths(work.step)
+        share = admission.share_of(work.step, work.memory, self.limits.total)
+        claims = [] if work.step.daemon else self.tasks.host_paths(work.step)
+        self.beside += work.step.daemon
         share = self.capacity.take(share)
         work.devices = share.devices
         self.claimed.update(claims)
@@ -217,7 +219,7 @@ class Scheduler:
         if isinstance(result, Exception):
             self._not_prepared(work, share, claims, result)
         elif work.leaf.killed:
-            self._let_go(share, claims)
+            self._let_go(work, share, claims)
             self.machine.ended(work.leaf, Outcome("cancelled"), time.time())
         else:
             self._give(self._begin(work, share, claims, *result))
@@ -232,10 +234,11 @@ class Scheduler:
     def _not_prepared(self, work: Work, share: Share, claims: list[str], error: Exception) -> None:
         if not isinstance(error, CoulerError | OSError):
             raise error
-        self._let_go(share, claims)
+        self._let_go(work, share, claims)
         self._ended_without_start(work, error, time.time())
 
-    def _let_go(self, share: Share, claims: list[str]) -> None:
+    def _let_go(self, work: Work, share: Share, claims: list[str]) -> None:
+        self.beside -= work.step.daemon
         self.capacity.give_back(share)
         self.claimed.difference_update(claims)
 
@@ -249,7 +252,7 @@ class Scheduler:
         for index in range(len(self.idle) - 1, -1, -1):
             if self.idle[index].python == python and not (fresh and self.idle[index].used):
                 return self.idle.pop(index)
-        if len(self.workers) >= self.limits.workers and self.idle:
+        if len(self.workers) - self.beside >= self.limits.workers and self.idle:
             self._retire(self.idle.pop(0))
         worker = WorkerProcess(self.hello, python, self.folder.workers)
         self._adopt(worker)
@@ -276,6 +279,8 @@ class Scheduler:
         answer = worker.receive() if worker.answered() else None
         if answer is None:
             self._worker_died(worker, running)
+        elif running is not None and "up" in answer:
+            self.machine.daemon_up(running.work.leaf, time.time())
         elif running is not None:
             self._answered(worker, running, answer)
 
@@ -310,11 +315,11 @@ class Scheduler:
     def _attempt_ended(self, running: Running, outcome: Outcome, answer: dict[str, Any] | None) -> None:
         work, now = running.work, time.time()
         del self.running[work.path]
-        self._let_go(running.share, running.claims)
+        self._let_go(work, running.share, running.claims)
         if work.step.secrets or running.claims:
             self.tasks.clean_up(work)
         if work.leaf.killed and outcome.status == "failed":
-            outcome = Outcome("cancelled")
+            outcome = Outcome("succeeded" if work.leaf.killed == "succeeded" else "cancelled")  # a daemon ends so
         self.journal.attempted(work, outcome, answer, running.started, now, running.worker.pid)
         self.machine.ended(work.leaf, outcome, now, self.chance.random())
 
@@ -422,7 +427,8 @@ class Scheduler:
     def _show_suspension(self) -> None:
         """The run counts as suspended while nothing goes on but waiting for people."""
         machine = self.machine
-        waits = bool(machine.suspended) and not machine.running and not self.held and not machine.waiting
+        waits = bool(machine.suspended) and not self.held and not machine.waiting
+        waits = waits and all(leaf.step.daemon for leaf in machine.running.values())
         if waits != self.suspended:
             self.suspended = waits
             self.store.update_run(self.journal.run_id, status="suspended" if waits else "running")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from couler.backends.local.activities import NOTHING, Activity
+from couler.backends.local.activities import NOTHING, Activity, Leaf
 from couler.backends.local.frames import Frame
 from couler.backends.local.plan import Plan, StepPlan
 from couler.core.ir.evaluate import ABSENT, EvaluationError, holds, resolve
@@ -19,8 +19,8 @@ class ScopeRun(Activity):
     """A workflow or a group under way: starts each step when what it waits for has ended."""
 
     __slots__ = (
-        "attempt", "cancelled", "failed", "message", "outputs", "parameters", "prefix", "readers", "remaining", "scope",
-        "soft", "statuses", "waits",
+        "attempt", "cancelled", "daemons", "failed", "message", "outputs", "parameters", "prefix", "readers",
+        "remaining", "scope", "soft", "statuses", "waits",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +42,7 @@ class ScopeRun(Activity):
         self.statuses: list[str] = [""] * len(scope.steps)
         self.outputs: dict[int, Mapping[str, Any]] = {}
         self.soft: set[int] = set()
+        self.daemons: dict[int, Leaf] = {}
         self.remaining = len(scope.steps)
         self.failed = False
         self.cancelled = False
@@ -63,7 +64,7 @@ class ScopeRun(Activity):
             return
         plan = self.scope.steps[index]
         path = self.prefix + plan.step.name
-        before = machine.remembered(path)
+        before = machine.remembered(path, plan.step)
         if before is not None:
             self._settle(machine, plan, before.status, before.outputs or NOTHING, before.message, False)
             return
@@ -114,6 +115,26 @@ class ScopeRun(Activity):
             return absent
         return "", False
 
+    def daemon_up(self, machine: Machine, leaf: Leaf) -> None:
+        """A daemon runs: those ordered after it may start; it goes on until all other steps have ended."""
+        index = leaf.index
+        if index not in self.daemons:
+            self.daemons[index] = leaf
+            self.statuses[index] = "succeeded"
+            self._release(machine, self.scope.steps[index])
+        self._stop_daemons(machine)
+
+    def _stop_daemons(self, machine: Machine) -> None:
+        if self.remaining == len(self.daemons):
+            for leaf in list(self.daemons.values()):
+                machine.stop_daemon(leaf)
+
+    def _release(self, machine: Machine, plan: StepPlan) -> None:
+        for consumer in plan.consumers:
+            self.waits[consumer] -= 1
+            if self.waits[consumer] == 0:
+                machine.todo.append((self, consumer))
+
     def child_ended(
         self, machine: Machine, index: int, status: str, outputs: Mapping[str, Any], message: str, soft: bool
     ) -> None:
@@ -129,16 +150,16 @@ class ScopeRun(Activity):
         self._judge(machine, plan, status, message, soft)
         if outputs and self.readers[index]:
             self.outputs[index] = outputs
-        for consumer in plan.consumers:
-            self.waits[consumer] -= 1
-            if self.waits[consumer] == 0:
-                machine.todo.append((self, consumer))
+        if self.daemons.pop(index, None) is None:
+            self._release(machine, plan)
         for producer in plan.producers:
             self.readers[producer] -= 1
             if self.readers[producer] == 0:
                 self.outputs.pop(producer, None)
         if self.remaining == 0:
             machine.todo.append((self, -1))
+        elif self.daemons:
+            self._stop_daemons(machine)
 
     def _judge(self, machine: Machine, plan: StepPlan, status: str, message: str, soft: bool) -> None:
         if status == "failed":

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from couler.artifacts.place import local_folder, shown
+from couler.artifacts.remote_files import file_system
 from couler.backends.local import git
 from couler.core.errors import ArtifactError, CoulerError, MissingExtraError
 from couler.core.ir.graph import walk
 from couler.core.ir.model import ListOf, StoredFile, Value, Workflow
 
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 _NO = ("", "0", "false", "no")
 
 
@@ -160,18 +160,8 @@ def _json_key(text: str) -> Any:
 
 
 def _file_system(url: str, options: Mapping[str, str], secrets: Mapping[str, str]) -> tuple[Any, str]:
-    import fsspec  # type: ignore[import-untyped]
-
-    protocol = url.partition("://")[0]
-    given = connection(protocol, options, secrets)
-    try:
-        files, path = fsspec.core.url_to_fs(url, **given, skip_instance_cache=True)
-    except ImportError as error:
-        missing = MissingExtraError(f"reading and writing {protocol}:// URLs", _EXTRAS.get(protocol, ""))
-        if not missing.extra:
-            missing.hint = str(error)
-        raise missing from None
-    return files, str(path)
+    given = connection(url.partition("://")[0], options, secrets)
+    return file_system(url, {**given, "skip_instance_cache": True}, "reading and writing files at")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -82,6 +82,8 @@ class Tasks:
             self._fill_folder(work, takes, message)
         if step.working_dir:
             message["working_dir"] = str(Path(folder) / step.working_dir)
+        if step.daemon:
+            message["daemon"] = True
         if work.devices and not self._in_container(step):  # a container gets the devices themselves
             message["env"]["CUDA_VISIBLE_DEVICES"] = ",".join(work.devices)
         self._add_task(work, message)

@@ -36,7 +36,7 @@ def main(link_number: int, lifeline: int) -> None:
     if hello is None:
         return
     _prepare(hello)
-    worker = Worker(_load_runner(hello["runner"]), hello)
+    worker = Worker(_load_runner(hello["runner"]), hello, link)
     while (task := receive(link)) is not None:
         send(link, worker.serve(task))
 
@@ -107,7 +107,8 @@ class _Child:
 class Worker:
     """Runs tasks one after the other and puts the process back as it was after each."""
 
-    def __init__(self, runner: ModuleType, hello: dict[str, Any]) -> None:
+    def __init__(self, runner: ModuleType, hello: dict[str, Any], link: _socket.socket) -> None:
+        self.link = link
         self.runner = runner
         self.sources: dict[str, str] = {}
         self.baseline = dict(os.environ)
@@ -154,7 +155,7 @@ class Worker:
         try:
             self._enter(task, folder, log)
             try:
-                answer = _run_command(task, log, self.runner) if "argv" in task else self._call(task)
+                answer = _run_command(task, log, self) if "argv" in task else self._call(task)
             finally:
                 task["retire"] = self._leave(task["env"])
         finally:
@@ -168,7 +169,13 @@ class Worker:
             self._put_away(task["folder"], scratch, "outputs" in answer, task.get("keep", False))
         return answer
 
+    def tell_up(self, task: dict[str, Any]) -> None:
+        """Tell the runner that a daemon has begun."""
+        if "daemon" in task:
+            send(self.link, {"id": task["id"], "up": True})
+
     def _call(self, task: dict[str, Any]) -> dict[str, Any]:
+        self.tell_up(task)
         answer: dict[str, Any] = self.runner.run(task)
         if "error" in answer:
             error = answer["error"]
@@ -309,7 +316,7 @@ def _left_something() -> bool:
     return threading is not None and threading.active_count() > 1
 
 
-def _run_command(task: dict[str, Any], log: int, runner: ModuleType) -> dict[str, Any]:
+def _run_command(task: dict[str, Any], log: int, worker: Worker) -> dict[str, Any]:
     """Run a script or container command in a process group of its own; its standard output is the result as well."""
     import subprocess
 
@@ -328,6 +335,7 @@ def _run_command(task: dict[str, Any], log: int, runner: ModuleType) -> dict[str
         ) as child:
             _Child.group = child.pid
             assert child.stdout is not None
+            worker.tell_up(task)
             text, too_large = _tee(child.stdout.fileno(), log, task["limit"])
             code = child.wait()
     except OSError as error:
@@ -343,7 +351,7 @@ def _run_command(task: dict[str, Any], log: int, runner: ModuleType) -> dict[str
         _Child.group = 0
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    answer = _command_answer(task, code, text, too_large, runner)
+    answer = _command_answer(task, code, text, too_large, worker.runner)
     if after > before:
         answer["child_memory"] = after * _MAXRSS_UNIT
     return answer
