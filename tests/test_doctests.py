@@ -8,12 +8,10 @@ import pytest
 
 import couler
 
-SKIPPED = ("couler.runs.migrations",)
-
 
 def modules() -> list[str]:
     found = [item.name for item in pkgutil.walk_packages(couler.__path__, "couler.")]
-    return ["couler", *(name for name in found if not name.startswith(SKIPPED) and not name.endswith("__main__"))]
+    return ["couler", *(name for name in found if not name.endswith("__main__"))]
 
 
 @pytest.mark.parametrize("name", modules())

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from couler.runs.codec import decode_json, decode_text, encode_json, encode_text
 
 KNOWN_VERSIONS = ("0001", "0002")
-"""Every schema version, oldest first, one per file in ``migrations/versions``."""
+"""Every schema version, oldest first, one per migration."""
 
 VERSION = KNOWN_VERSIONS[-1]
 VERSION_TABLE = "couler_schema_version"
@@ -172,4 +172,4 @@ requests = Table(
 )
 
 version = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
-"""The schema version; alembic's table, so it is no part of `metadata`."""
+"""The schema version. It has the form of alembic's table and is none of the tables of runs, so not in `metadata`."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
-from sqlalchemy import Connection, insert, inspect, select, text
+from sqlalchemy import Connection, delete, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from couler.core.errors import StoreTooNewError
 from couler.runs import schema
 from couler.runs.database import BUSY_SECONDS, Database
-
-MIGRATIONS = Path(__file__).parent / "migrations"
 
 _LOCK = 0x636F756C6572  # "couler": the number of PostgreSQL's advisory lock
 
@@ -44,16 +41,17 @@ def stored_version(connection: Connection) -> str | None:
     return _read_version(connection) if inspect(connection).has_table(schema.VERSION_TABLE) else None
 
 
-def upgrade(connection: Connection, target: str = "head") -> None:
+def upgrade(connection: Connection, target: str = schema.VERSION) -> None:
     """Run the migrations up to a version, in the connection's own transaction."""
-    from alembic import command
-    from alembic.config import Config
+    from couler.runs.migrations import MIGRATIONS  # the first opening by a newer couler needs them, no other
 
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    command.upgrade(config, target)
+    schema.version.create(connection, checkfirst=True)
+    reached = _read_version(connection) or ""
+    for migration in MIGRATIONS:
+        if reached < migration.version <= target:
+            migration.apply(connection)
+            reached = migration.version
+    _write_version(connection, reached)
 
 
 def lock(connection: Connection) -> None:
@@ -70,8 +68,8 @@ def _bring_up_to_date(connection: Connection, where: str) -> None:
     found = _read_version(connection) if exists else None
     if found is None:
         schema.metadata.create_all(connection, checkfirst=False)
-        schema.version.create(connection)
-        connection.execute(insert(schema.version).values(version_num=schema.VERSION))
+        schema.version.create(connection, checkfirst=True)
+        _write_version(connection, schema.VERSION)
     elif found not in schema.KNOWN_VERSIONS:
         raise StoreTooNewError(
             f"the run store {where} has schema version {found}; this couler knows versions up to {schema.VERSION}",
@@ -84,6 +82,11 @@ def _bring_up_to_date(connection: Connection, where: str) -> None:
 def _read_version(connection: Connection) -> str | None:
     found: str | None = connection.execute(select(schema.version.c.version_num)).scalar()
     return found
+
+
+def _write_version(connection: Connection, number: str) -> None:
+    connection.execute(delete(schema.version))
+    connection.execute(insert(schema.version).values(version_num=number))
 
 
 def _use_write_ahead_log(database: Database) -> None:

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from couler.core.errors import ConfigError, MissingExtraError, StoreError, StoreTooNewError
-from couler.runs import AttemptRecord, Changes, RunRecord, open_store
+from couler.runs import AttemptRecord, Changes, RunRecord, migrations, open_store
 from couler.runs.database import Database
+from couler.runs.migrations import MIGRATIONS
 from couler.runs.schema import KNOWN_VERSIONS, VERSION, VERSION_TABLE, metadata
-from couler.runs.versions import MIGRATIONS, lock, stored_version, upgrade
+from couler.runs.versions import lock, stored_version, upgrade
 
 RUN = RunRecord("wf-1", "wf", "local", "succeeded", 1.0, parameters={"a": 1})
 
@@ -56,9 +56,14 @@ def set_version(url: str, version: str) -> None:
 
 
 def test_the_known_versions_are_those_of_the_migrations() -> None:
-    scripts = ScriptDirectory(str(MIGRATIONS), version_locations=[str(MIGRATIONS / "versions")])
-    assert [script.revision for script in scripts.walk_revisions()][::-1] == list(KNOWN_VERSIONS)
-    assert scripts.get_heads() == [VERSION]
+    assert tuple(migration.version for migration in MIGRATIONS) == KNOWN_VERSIONS
+    assert list(KNOWN_VERSIONS) == sorted(set(KNOWN_VERSIONS))
+
+
+def test_every_migration_has_a_file_and_a_sentence() -> None:
+    folder = Path(str(migrations.__file__)).parent
+    assert sorted(path.name[1:5] for path in folder.glob("v*.py")) == list(KNOWN_VERSIONS)
+    assert all(one.title[0].isupper() and one.title.endswith(".") and "\n" not in one.title for one in MIGRATIONS)
 
 
 def test_a_new_database_is_the_one_that_migrations_make(url: str, tmp_path: Path) -> None:
@@ -68,9 +73,26 @@ def test_a_new_database_is_the_one_that_migrations_make(url: str, tmp_path: Path
 
 
 def test_migrations_lead_to_the_tables_of_the_code(url: str) -> None:
-    make_old(url, "head")
+    make_old(url, VERSION)
     assert version_of(url) == VERSION
     assert differences(url) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ("ALTER TABLE couler_steps ADD COLUMN more TEXT", "remove_column"),
+        ("DROP INDEX ix_couler_attempts_path", "add_index"),
+        ("DROP TABLE couler_events", "add_table"),
+        ("CREATE TABLE couler_more (a INTEGER)", "remove_table"),
+    ],
+)
+def test_a_drift_of_the_tables_shows_in_both_directions(url: str, change: str, difference: str) -> None:
+    make_old(url, VERSION)
+    database = Database(url)
+    database.write(lambda connection: connection.execute(text(change)))
+    database.close()
+    assert difference in [found[0] for found in differences(url)]
 
 
 def test_an_older_database_is_upgraded_and_keeps_its_runs(url: str, tmp_path: Path) -> None:
@@ -119,7 +141,7 @@ def _power_cut() -> None:
 OPEN = """
     import sys
     from pathlib import Path
-    import alembic.command, couler.runs.store
+    import couler.runs.migrations, couler.runs.store
     from couler.runs import RunRecord, open_store
     print("ready", flush=True)
     sys.stdin.readline()
@@ -150,20 +172,24 @@ def test_many_processes_may_open_a_new_or_old_database_at_once(url: str, tmp_pat
     assert differences(url) == []
 
 
-def test_opening_an_up_to_date_store_loads_no_alembic(tmp_path: Path) -> None:
+def test_old_stores_are_upgraded_without_alembic_and_new_ones_without_migrations(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    make_old(url, "0001")
     code = """
         import sys
         from pathlib import Path
+        sys.modules["alembic"] = None  # as if it were not installed
         import couler.runs
         assert "sqlalchemy" not in sys.modules
         for _ in range(2):
             couler.runs.open_store(None, Path(sys.argv[1])).close()
-        assert "alembic" not in sys.modules
+        assert "couler.runs.migrations" not in sys.modules
+        couler.runs.open_store(sys.argv[2], Path()).close()
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)], capture_output=True, check=False
-    )
-    assert done.stderr == b""
+    command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "new"), url]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert version_of(url) == VERSION
 
 
 # --- where the store lies -------------------------------------------------------------------------------------------

@@ -1,18 +1,29 @@
-"""Runs, steps, attempts, events and requests."""
+"""Version 0001: runs, steps, attempts, events and requests."""
+
+from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
 
-revision = "0001"
-down_revision = None
+from couler.runs.migrations.migration import Migration
 
 Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
-def upgrade() -> None:
-    """Create the first tables."""
-    op.create_table(
+def create_tables(connection: sa.Connection) -> None:
+    """Create the first tables with their indexes."""
+    metadata = sa.MetaData()
+    _runs(metadata)
+    _steps(metadata)
+    _attempts(metadata)
+    _events(metadata)
+    _requests(metadata)
+    metadata.create_all(connection, checkfirst=False)
+
+
+def _runs(metadata: sa.MetaData) -> None:
+    sa.Table(
         "couler_runs",
+        metadata,
         _sequence(),
         _text("id"),
         _text("workflow"),
@@ -31,10 +42,14 @@ def upgrade() -> None:
         _text("owner"),
         sa.PrimaryKeyConstraint("sequence", name="pk_couler_runs"),
         sa.UniqueConstraint("id", name="uq_couler_runs_id"),
+        sa.Index("ix_couler_runs_created", "created"),
     )
-    op.create_index("ix_couler_runs_created", "couler_runs", ["created"])
-    op.create_table(
+
+
+def _steps(metadata: sa.MetaData) -> None:
+    sa.Table(
         "couler_steps",
+        metadata,
         _sequence(),
         _text("run"),
         _text("path"),
@@ -49,8 +64,12 @@ def upgrade() -> None:
         _belongs_to_run("couler_steps"),
         sa.UniqueConstraint("run", "path", name="uq_couler_steps_run"),
     )
-    op.create_table(
+
+
+def _attempts(metadata: sa.MetaData) -> None:
+    sa.Table(
         "couler_attempts",
+        metadata,
         _sequence(),
         _text("run"),
         _text("path"),
@@ -70,8 +89,12 @@ def upgrade() -> None:
         _belongs_to_run("couler_attempts"),
         sa.UniqueConstraint("run", "path", "number", name="uq_couler_attempts_run"),
     )
-    op.create_table(
+
+
+def _events(metadata: sa.MetaData) -> None:
+    sa.Table(
         "couler_events",
+        metadata,
         _sequence(),
         _text("run"),
         sa.Column("time", sa.Double(), nullable=False),
@@ -80,12 +103,16 @@ def upgrade() -> None:
         _text("data"),
         sa.PrimaryKeyConstraint("sequence", name="pk_couler_events"),
         _belongs_to_run("couler_events"),
+        sa.Index("ix_couler_events_run", "run", "sequence"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_couler_events_run", "couler_events", ["run", "sequence"])
-    op.create_table(
+
+
+def _requests(metadata: sa.MetaData) -> None:
+    sa.Table(
         "couler_requests",
-        sa.Column("id", Number, autoincrement=True, nullable=False),
+        metadata,
+        _sequence("id"),
         _text("run"),
         sa.Column("time", sa.Double(), nullable=False),
         _text("kind"),
@@ -93,13 +120,13 @@ def upgrade() -> None:
         _text("data"),
         sa.PrimaryKeyConstraint("id", name="pk_couler_requests"),
         _belongs_to_run("couler_requests"),
+        sa.Index("ix_couler_requests_run", "run"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_couler_requests_run", "couler_requests", ["run"])
 
 
-def _sequence() -> sa.Column[int]:
-    return sa.Column("sequence", Number, autoincrement=True, nullable=False)
+def _sequence(name: str = "sequence") -> sa.Column[int]:
+    return sa.Column(name, Number, autoincrement=True, nullable=False)
 
 
 def _text(name: str) -> sa.Column[str]:
@@ -108,3 +135,6 @@ def _text(name: str) -> sa.Column[str]:
 
 def _belongs_to_run(table: str) -> sa.ForeignKeyConstraint:
     return sa.ForeignKeyConstraint(["run"], ["couler_runs.id"], name=f"fk_{table}_run_couler_runs", ondelete="CASCADE")
+
+
+RUNS = Migration("0001", "Runs, steps, attempts, events and requests.", create_tables)
