@@ -632,3 +632,12 @@ def test_a_result_of_the_wrong_type_fails_where_it_arises(tmp_path: Path) -> Non
 
     assert run.status == "failed"
     assert "expected int" in run.steps["claims"].message
+
+
+def test_paths_on_this_machine_are_given_as_a_list_of_files(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        (tmp_path / f"{name}.txt").write_text(name)
+
+    run = _run(tmp_path, lambda: read_all([tmp_path / "b.txt", str(tmp_path / "a.txt"), write("c").note]))
+
+    assert run.result == ["b", "a", "c"]

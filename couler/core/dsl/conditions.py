@@ -26,9 +26,10 @@ class Deferred:
 
 
 def holds_deferred(values: Iterable[Any]) -> bool:
-    """Whether a list has a reference in it, at any depth of lists."""
+    """Whether a list has a reference or a stored file in it, at any depth of lists."""
     return any(
-        isinstance(item, Deferred) or (isinstance(item, (list, tuple)) and holds_deferred(item)) for item in values
+        isinstance(item, (Deferred, ir.StoredFile)) or (isinstance(item, (list, tuple)) and holds_deferred(item))
+        for item in values
     )
 
 

@@ -153,11 +153,11 @@ class StepFunction(Generic[P, R]):
     def _input(self, argument: Argument, raw: Any) -> tuple[str, Any, str, str]:
         if isinstance(raw, Each):
             raw = Expression(ir.ItemRef(name=argument.name), element_type(type_of(raw.values)), None)
-        elif argument.mark is not None and isinstance(raw, (str, PurePath)):
-            raw = ir.StoredFile(url=str(raw))
-        elif argument.mark is not None and isinstance(raw, Artifact):
-            raw = raw.source
         else:
+            if argument.mark is not None:
+                raw = _as_file(raw)
+            elif argument.type in ("list[file]", "list[folder]") and isinstance(raw, (list, tuple)):
+                raw = [_as_file(item) for item in raw]
             raw = check_raw(raw, f"{self._what}: parameter '{argument.name}'")
         return (argument.name, raw, argument.type, "")
 
@@ -172,6 +172,13 @@ class StepFunction(Generic[P, R]):
             function.__name__, make_task, name=self._given_name, inputs=inputs, outputs=self._outputs,
             step_options=self._options, tuple_length=self.signature.tuple_length,
         )  # fmt: skip
+
+
+def _as_file(raw: Any) -> Any:
+    """A file that exists outside the workflow, when a path, a URL or an artifact is given."""
+    if isinstance(raw, (str, PurePath)):
+        return ir.StoredFile(url=str(raw))
+    return raw.source if isinstance(raw, Artifact) else raw
 
 
 class Each:
@@ -207,7 +214,9 @@ def check_raw(raw: Any, where: str) -> Any:
     """
     if isinstance(raw, (Expression, ir.StoredFile)):
         return raw
-    if isinstance(raw, (list, tuple)) and any(isinstance(item, (Expression, list, tuple)) for item in raw):
+    if isinstance(raw, (list, tuple)) and any(
+        isinstance(item, (Expression, ir.StoredFile, list, tuple)) for item in raw
+    ):
         return [check_raw(item, where) for item in raw]
     if isinstance(raw, StepFunction):
         raise DefinitionError(f"{where} is {raw!r} itself", "call it, so that its output is passed")

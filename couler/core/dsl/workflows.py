@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from couler.core.collector import collector_paused
 from couler.core.dsl import context, flow, options
 from couler.core.dsl.annotations import REQUIRED, Argument, Param, describe, parameter_help, signature_of, summary
 from couler.core.dsl.builder import ScopeBuilder, type_of
@@ -99,7 +99,7 @@ def _checked_name(name: Any, what: str) -> str:
 
 def finish_workflow(scope: ScopeBuilder, name: str, settings: Mapping[str, Any]) -> ir.Workflow:
     """The workflow of the IR that a root scope describes."""
-    with _collector_paused():
+    with collector_paused():
         return _finish(scope, name, settings)
 
 
@@ -118,18 +118,6 @@ def _finish(scope: ScopeBuilder, name: str, settings: Mapping[str, Any]) -> ir.W
         name=name, parameters=tuple(scope.parameters.values()), steps=steps, outputs=scope.finish_outputs(),
         exit_handlers=handlers, **fields,
     )  # fmt: skip
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """No garbage collection while many objects are made that all stay: it would take half of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 class WorkflowFunction(Generic[P, R]):
@@ -162,7 +150,7 @@ class WorkflowFunction(Generic[P, R]):
         scope = ScopeBuilder(label=self._what)
         references = {parameter.name: scope.add_parameter(parameter) for parameter in self.parameters}
         try:
-            with _collector_paused(), scope.inside():
+            with collector_paused(), scope.inside():
                 scope.set_outputs(self.__couler_function__(**references))  # type: ignore[call-arg,arg-type]
         except RecursionError:
             raise DefinitionError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from couler.core.collector import collector_paused
 from couler.core.errors import InvalidWorkflowError, Problem
 from couler.core.ir.model import Workflow
 from couler.core.ir.rules import conditions, flow, names, references, schedules, settings, tasks, values
@@ -50,8 +51,9 @@ def problems(workflow: Workflow) -> tuple[Problem, ...]:
     >>> problems(Workflow(name=""))[0].message
     'the name is empty'
     """
-    context = Context.of(workflow)
-    found = [problem for rule in RULES for problem in rule(context)]
+    with collector_paused():
+        context = Context.of(workflow)
+        found = [problem for rule in RULES for problem in rule(context)]
     if found:
         position = {path: index for index, path in enumerate(context.paths())}
         found.sort(key=lambda problem: position.get(problem.step, -1))

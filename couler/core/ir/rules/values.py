@@ -113,7 +113,8 @@ def type_of(value: Value, place: Place, step: Step | None = None) -> str:
         case Concat():
             return "str"
         case ListOf():
-            items = [type_of(item, place, step) or "any" for item in value.items]
+            known = (item for item in value.items if not isinstance(item, StoredFile))  # those fit as file and folder
+            items = [type_of(item, place, step) or "any" for item in known]
             return list_of(union_of(*items)) if items else "list"
         case RunRef():
             return "list[str]" if value.field == "failed_steps" else "str"
