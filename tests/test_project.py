@@ -60,6 +60,20 @@ def test_the_version_is_the_newest_of_the_changelog() -> None:
     assert versions[0] == installed("couler")
 
 
+def test_the_first_words_of_package_and_command_name_no_engine_that_is_missing() -> None:
+    from couler.backends import registry
+    from couler.cli.main import cli
+
+    words = f"{couler.__doc__}{cli.help}{cli.get_short_help_str()}".lower()
+    missing = {"argo", "airflow", "tekton"} - set(registry.names())
+    assert [name for name in sorted(missing) if name in words] == []
+
+
+def test_the_base_install_needs_neither_alembic_nor_fsspec() -> None:
+    needed = {re.split(r"\W", each)[0] for each in project()["dependencies"]}  # type: ignore[union-attr]
+    assert needed.isdisjoint({"alembic", "fsspec"})
+
+
 def test_no_file_of_the_package_names_a_folder_of_some_machine() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}"

@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
-
-import fsspec  # type: ignore[import-untyped]
+from typing import Any
 
 from couler.artifacts.blobs import Blob, Blobs, Source, copy, pieces
+from couler.artifacts.file_systems import file_system
 from couler.artifacts.place import shown
 from couler.artifacts.records import key_of
-from couler.core.errors import ArtifactError, ConfigError, MissingExtraError, near
-
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+from couler.core.errors import ArtifactError, ConfigError, near
 
 
 class RemoteBlobs(Blobs):
@@ -95,23 +92,16 @@ class RemoteBlobs(Blobs):
 
 def _file_system(url: str, options: Mapping[str, Any], where: str) -> tuple[Any, str]:
     try:
-        files, root = fsspec.core.url_to_fs(url, **options)
-        return files, str(root)
-    except ImportError as error:
-        _missing(url.partition("://")[0], error)
+        return file_system(url, options, "keeping files at")
     except ValueError as error:
         if "rotocol not known" not in str(error):
             raise ConfigError(f"files cannot be kept at {where}: {error}", "look at the address") from error
     protocol = url.partition("://")[0]
-    hint = (
-        near(protocol, fsspec.available_protocols()) or "couler keeps files in folders, s3://, gs:// and all of fsspec"
-    )
+    hint = near(protocol, _protocols()) or "couler keeps files in folders, s3://, gs:// and all of fsspec"
     raise ConfigError(f"files cannot be kept at {where}: there is no protocol '{protocol}'", hint)
 
 
-def _missing(protocol: str, error: ImportError) -> NoReturn:
-    missing = MissingExtraError(f"keeping files at {protocol}://", _EXTRAS.get(protocol, ""))
-    if not missing.extra:
-        module = getattr(error.__cause__, "name", None) or error.name
-        missing.hint = f"pip install {module.partition('.')[0]}" if module else str(error)
-    raise missing from error
+def _protocols() -> list[str]:
+    import fsspec  # type: ignore[import-untyped]
+
+    return list(fsspec.available_protocols())

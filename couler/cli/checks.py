@@ -15,18 +15,20 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any, Literal
 
+from couler.artifacts.file_systems import extra_of
 from couler.config import Settings, mask_url
 from couler.config.settings import table
 from couler.core.errors import CoulerError, near
 
 _EXTRAS = {
-    "postgres": ("psycopg", "run stores in PostgreSQL"),
-    "s3": ("s3fs", "files in S3"),
-    "gcs": ("gcsfs", "files in Google Cloud Storage"),
-    "notebook": ("ipykernel", "notebooks"),
-    "examples": ("sklearn", "the examples"),
+    "postgres": (("psycopg",), "run stores in PostgreSQL"),
+    "s3": (("s3fs",), "files in S3"),
+    "gcs": (("gcsfs",), "files in Google Cloud Storage"),
+    "remote": (("fsspec", "aiohttp"), "files at other URLs, such as https://"),
+    "notebook": (("ipykernel",), "notebooks"),
+    "examples": (("sklearn",), "the examples"),
 }
-"""Extra to a module of it and to what it is good for."""
+"""Extra to modules of it and to what it is good for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,10 @@ def _packages() -> Iterator[Check]:
 def _extras(settings: Settings) -> Iterator[Check]:
     wanted = {"postgres"} if (settings.store or "").startswith("postgres") else set()
     files = settings.artifacts or ""
-    wanted |= {extra for extra, start in (("s3", "s3:"), ("gcs", "gs:")) if files.startswith(start)}
-    for extra, (module, purpose) in _EXTRAS.items():
-        if importlib.util.find_spec(module) is not None:
+    if "://" in files and not files.startswith(("file:", "local:")):
+        wanted.add(extra_of(files))
+    for extra, (modules, purpose) in _EXTRAS.items():
+        if all(importlib.util.find_spec(module) for module in modules):
             yield Check("ok", f"extra {extra}", f"installed, for {purpose}")
         elif extra in wanted:
             yield Check("fail", f"extra {extra}", f"needed for {purpose}", f'pip install "couler[{extra}]"')

@@ -23,10 +23,12 @@ def _in_process(code: str, *arguments: object, timeout: float = 60) -> subproces
     [
         ("s3://bucket/x", "s3fs", 'pip install "couler[s3]"'),
         ("gs://bucket/x", "gcsfs", 'pip install "couler[gcs]"'),
-        ("az://container/x", "adlfs", "pip install adlfs"),
-        ("oss://bucket/x", "ossfs", "pip install ossfs"),
-        ("hdfs://host/x", "pyarrow", "pip install pyarrow"),
-        ("sftp://host/x", "paramiko", "pip install paramiko"),
+        ("az://container/x", "adlfs", 'pip install "couler[remote]" adlfs'),
+        ("oss://bucket/x", "ossfs", 'pip install "couler[remote]" ossfs'),
+        ("hdfs://host/x", "pyarrow", 'pip install "couler[remote]" pyarrow'),
+        ("smb://host/x", "smbclient", 'pip install "couler[remote]" smbprotocol'),
+        ("http://host/x", "aiohttp", 'pip install "couler[remote]"'),
+        ("sftp://host/x", "paramiko", 'pip install "couler[remote]" paramiko'),
     ],
 )
 def test_a_missing_package_is_named_with_the_line_to_type(url: str, module: str, hint: str) -> None:
@@ -36,6 +38,25 @@ def test_a_missing_package_is_named_with_the_line_to_type(url: str, module: str,
         ArtifactStore(url)
     assert caught.value.message == f"keeping files at {url.partition(':')[0]}:// needs a package that is not installed"
     assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("url", "extra"),
+    [("s3://bucket", "s3"), ("gs://bucket", "gcs"), ("memory://x", "remote"), ("https://host/x", "remote")],
+)
+def test_without_fsspec_the_extra_of_the_protocol_is_named(url: str, extra: str) -> None:
+    code = """
+        import sys
+        sys.modules["fsspec"] = None  # as if it were not installed
+        from couler.artifacts import ArtifactStore
+        from couler.core.errors import MissingExtraError
+        try:
+            ArtifactStore(sys.argv[1])
+        except MissingExtraError as error:
+            print(error.extra)
+            print(error.hint)
+    """
+    assert _in_process(code, url).stdout == f'{extra}\npip install "couler[{extra}]"\n'
 
 
 def test_an_unknown_protocol_offers_the_near_one() -> None:

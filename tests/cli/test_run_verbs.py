@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -141,6 +142,22 @@ def test_doctor_fails_when_the_root_cannot_be_written(
     bad = inside("doctor", "--root", "file/root")
     assert bad.returncode == 1
     assert any(line.startswith("fail") and "COULER_ROOT" in line for line in bad.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("url", "extra"), [("s3a://bucket", "s3"), ("gs://bucket", "gcs"), ("az://files", "remote"), ("file:///files", "")]
+)
+def test_doctor_names_the_extra_that_the_place_of_the_files_needs(
+    inside: Couler, monkeypatch: pytest.MonkeyPatch, url: str, extra: str
+) -> None:
+    monkeypatch.setenv("COULER_ARTIFACTS", url)
+    modules = {"s3": "s3fs", "gcs": "gcsfs", "remote": "aiohttp"}
+    rows = {row["check"]: row for row in json.loads(inside("doctor", "-o", "json").stdout)}
+    for name, module in modules.items():
+        row = rows[f"extra {name}"]
+        missing = importlib.util.find_spec(module) is None
+        assert (row["state"] == "fail") == (missing and name == extra)
+        assert (f'pip install "couler[{name}]"' in row["hint"]) == missing
 
 
 def test_doctor_fails_when_the_store_cannot_be_read(inside: Couler, project: Path) -> None:

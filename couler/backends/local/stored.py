@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from couler.artifacts.file_systems import file_system
 from couler.artifacts.place import local_folder, shown
-from couler.artifacts.remote_files import file_system
 from couler.backends.local import git
 from couler.core.errors import ArtifactError, CoulerError, MissingExtraError
 from couler.core.ir.graph import walk
