@@ -1,4 +1,4 @@
-"""couler: write an ML workflow once in Python; run it on a laptop, on Argo Workflows, on Apache Airflow and on Tekton.
+"""couler: write an ML workflow once in Python and run it on this machine, with an engine that survives crashes.
 
 >>> import couler
 >>> @couler.step

@@ -34,12 +34,12 @@ VERBS = {
 }
 """Name to where the verb lives; nothing is imported before it is used."""
 
-_HELP = """Write an ML workflow once in Python; run it here or on Argo Workflows, Apache Airflow and Tekton.
+_HELP = """Write an ML workflow once in Python and run it on this machine, with an engine that survives crashes.
 
 \b
   couler run workflow.py              run it on this machine
   couler status                       how the latest run stands
-  couler compile workflow.py --engine argo
+  couler compile workflow.py          write it as YAML
 """
 
 cli = LazyGroup(

@@ -11,7 +11,7 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SETTINGS: dict[str, tuple[str, str, Any]] = {
-    "engine": ("-e", "Engine, such as local or argo.", str),
+    "engine": ("-e", "Engine; this release has one, local.", str),
     "root": ("", "Folder for what couler remembers.", click.Path(path_type=Path)),
     "store": ("", "URL of the run store.", str),
     "profile": ("", "Profile of the settings to use.", str),

@@ -66,7 +66,7 @@ class Settings:
     """The settings in force; get them from `couler.config.load_settings`."""
 
     profile: str | None = _setting(None, name(), "Profile of the user or project file to take settings from.")
-    engine: str = _setting("local", name(), "Engine that runs and compiles, such as local or argo@4.0.")
+    engine: str = _setting("local", name(), "Engine that runs and compiles; this release has one, local.")
     root: Path = _setting(Path(".couler"), folder(), "Folder for what couler remembers.", str)  # noqa: RUF009
     store: str | None = _setting(None, text(), "URL of the run store; runs.db in the root when not set.", _masked)
     artifacts: str | None = _setting(None, text(), "URL for files between steps; in the root when not set.", _masked)

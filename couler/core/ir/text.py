@@ -21,7 +21,7 @@ from couler.core.ir.json import FrozenDict, thaw
 from couler.core.ir.model import API_VERSION, Workflow
 from couler.core.ir.text_errors import explained, path_text
 
-SCHEMA_ID = "https://couler.dev/schema/couler-v1.schema.json"
+SCHEMA_ID = "urn:couler:schema:workflow:v1"
 _ALWAYS = frozenset({"kind", "api_version", "name"})
 
 
