@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-_codes: dict[tuple[str, str], CodeType] = {}
+_codes: dict[tuple[str, str], tuple[CodeType, tuple[Any, ...]]] = {}
 DEFAULT_LIMIT = 16 * 1024 * 1024
 FILES = ("file", "folder")
 
@@ -42,13 +42,14 @@ def load(source: str, entry: str, step: str = "") -> Callable[..., Any]:
     >>> load("def double(x): return 2 * x", "double")(4)
     8
     """
-    name = step or entry
-    code = _codes.get((source, name))
-    if code is None:
-        code = _compile(source, name)
+    found = _codes.get((source, entry))
+    if found is None:
+        found = _compile(source, entry)
         if len(_codes) >= 256:
             _codes.clear()
-        _codes[source, name] = code
+        _codes[source, entry] = found
+    code, lines = found
+    sys.modules["linecache"].cache[code.co_filename] = lines  # tracebacks show lines of this source
     module = type(sys)("couler_step")
     module.__file__ = code.co_filename
     sys.modules["couler_step"] = module  # dataclasses and pickle look a class's module up
@@ -56,16 +57,17 @@ def load(source: str, entry: str, step: str = "") -> Callable[..., Any]:
     try:
         function: Callable[..., Any] = getattr(module, entry)
     except AttributeError:
-        raise StepError(f"the source of step '{name}' defines no function '{entry}'") from None
+        raise StepError(f"the source of step '{step or entry}' defines no function '{entry}'") from None
     return function
 
 
-def _compile(source: str, name: str) -> CodeType:
+def _compile(source: str, entry: str) -> tuple[CodeType, tuple[Any, ...]]:
+    """The code, and what `linecache` wants to know of its source."""
     import linecache
 
-    filename = f"<step {name}>"
-    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    return compile(source, filename, "exec", dont_inherit=True)
+    filename = f"<step {entry}>"
+    lines = (len(source), None, source.splitlines(True), filename)
+    return compile(source, filename, "exec", dont_inherit=True), lines
 
 
 def run(payload: dict[str, Any]) -> dict[str, Any]:

@@ -134,3 +134,10 @@ def test_it_is_written_for_python_3_8():
     tree = ast.parse(Path(runner.__file__).read_text(), feature_version=(3, 8))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     assert imported <= {"json", "math", "os", "sys", "linecache", "asyncio", "traceback"}
+
+
+def test_a_traceback_shows_the_lines_of_its_own_source():
+    sources = [f"def f():\n    raise ValueError({number})  # {number}\n" for number in (1, 2)]
+    for number in (0, 1, 0):
+        error = runner.run({"step": "s", "source": sources[number], "entry": "f"})["error"]
+        assert f"raise ValueError({number + 1})  # {number + 1}" in error["traceback"]

@@ -168,7 +168,7 @@ def test_a_function_fails_alone_and_says_why(run, body, message, kind):
 def test_a_traceback_shows_the_lines_of_the_user_only(run):
     result = run(flow(function("s", "def f():\n    x = 1\n    return x / 0  # here\n")))
     log = "\n".join(result.log("s"))
-    assert 'File "<step s>", line 3, in f\n    return x / 0  # here' in log
+    assert 'File "<step f>", line 3, in f\n    return x / 0  # here' in log
     assert "function.py" not in log
 
 

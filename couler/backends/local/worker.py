@@ -119,6 +119,8 @@ class Worker:
         self.raw = dict(getattr(os.environ, "_data", {}))
         self.expected = self.raw
         self.memory = _PeakMemory()
+        self.spare_path = self.scratch + ".log"
+        self.spare = self._new_log(self.spare_path)
         self.quiet = os.open(os.devnull, os.O_RDWR)
         os.dup2(self.quiet, 0)
 
@@ -148,7 +150,7 @@ class Worker:
         scratch = not task.get("prepared")
         if scratch:
             folder = self.scratch
-        log_file = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        log_file = self._open_log(log_path, "argv" not in task)
         mask = _Mask(task["mask"], log_file) if task.get("mask") else None
         log = mask.entrance if mask else log_file
         answer: dict[str, Any] = {}
@@ -162,12 +164,33 @@ class Worker:
             if mask:
                 mask.close()
                 answer = mask.clean(answer)
-            empty = os.fstat(log_file).st_size == 0
-            os.close(log_file)
-            if empty:
-                os.unlink(log_path)
+            self._close_log(log_file, log_path)
             self._put_away(task["folder"], scratch, "outputs" in answer, task.get("keep", False))
         return answer
+
+    def _open_log(self, path: str, spare: bool) -> int:
+        """The log of a step; most stay empty, and a link to a file that is there costs a tenth of making one."""
+        if spare:
+            try:
+                os.link(self.spare_path, path)
+                return self.spare
+            except OSError:  # the log of an earlier attempt, or a file system without links
+                pass
+        return self._new_log(path)
+
+    def _new_log(self, path: str) -> int:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    def _close_log(self, log: int, path: str) -> None:
+        empty = os.fstat(log).st_size == 0
+        if empty:
+            os.unlink(path)
+        if log != self.spare:
+            os.close(log)
+        elif not empty:
+            os.close(log)
+            os.unlink(self.spare_path)
+            self.spare = self._new_log(self.spare_path)
 
     def tell_up(self, task: dict[str, Any]) -> None:
         """Tell the runner that a daemon has begun."""
