@@ -154,7 +154,8 @@ def test_ctrl_c_in_the_foreground_leaves_a_clean_state(tmp_path):
     engine = LocalEngine(tmp_path / ".couler", grace=0.3)
     run_id = engine.start(flow(function("s", SLEEP), function("t", ONE, after=("s",))), {})
     program = (
-        "import sys\nfrom pathlib import Path\nfrom couler.backends.local.engine import LocalEngine\n"
+        "import signal, sys\nfrom pathlib import Path\nfrom couler.backends.local.engine import LocalEngine\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # whoever started the tests may ignore it
         "try:\n    LocalEngine(Path(sys.argv[1]), grace=0.3).execute(sys.argv[2])\n"
         "except KeyboardInterrupt:\n    sys.exit(130)\n"
     )

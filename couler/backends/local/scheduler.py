@@ -17,16 +17,18 @@ from typing import Any
 from couler.backends.local import admission, ends
 from couler.backends.local.admission import Capacity, Share
 from couler.backends.local.background import Background
+from couler.backends.local.crew import Crew
 from couler.backends.local.interrupts import Interrupts
 from couler.backends.local.journal import Journal
 from couler.backends.local.layout import RunFolder
 from couler.backends.local.machine import Machine
 from couler.backends.local.pool import WorkerProcess, hello
 from couler.backends.local.processes import signal_tree
+from couler.backends.local.requests import Requests
 from couler.backends.local.tasks import Tasks
 from couler.backends.local.work import Outcome, Work
 from couler.core.errors import CoulerError
-from couler.runs import RequestRecord, RunStore
+from couler.runs import RunStore
 
 POLL = 0.25
 HELD_AT_MOST = 64
@@ -82,17 +84,17 @@ class Scheduler:
         self.limits = limits
         self.capacity = Capacity(limits.total)
         self.selector = selectors.DefaultSelector()
-        self.idle: list[WorkerProcess] = []
+        greeting = hello(folder.root, folder.scratch, journal.run_id)
+        self.crew = Crew(self.selector, greeting, folder.workers, limits.workers)
         self.running: dict[str, Running] = {}
-        self.workers: dict[WorkerProcess, Running | None] = {}
+        self.jobs: dict[WorkerProcess, Running] = {}
         self.held: deque[Work] = deque()
         self.impatience = 0
         self.claimed: set[str] = set()
         self.timers: list[tuple[float, int, Callable[[], None]]] = []
         self.order = itertools.count()
-        self.hello = hello(folder.root, folder.scratch, journal.run_id)
         self.next_poll = 0.0
-        self.unanswered: list[RequestRecord] = []
+        self.requests = Requests(store, machine, journal)
         self.suspended = False
         self.chance = random.Random()
         self.background = Background(self.selector)
@@ -100,8 +102,7 @@ class Scheduler:
         self.beside = 0  # daemons, which take no place from other steps
         self.interrupts = Interrupts()
         if warm is not None:
-            self._adopt(warm)
-            self.idle.append(warm)
+            self.crew.adopt(warm)
 
     def run(self) -> None:
         """Drive the run to its end. Ctrl-C cancels the run and is raised again when all has ended.
@@ -225,10 +226,10 @@ class Scheduler:
             self._give(self._begin(work, share, claims, *result))
 
     def _begin(self, work: Work, share: Share, claims: list[str], message: dict[str, Any], python: str) -> Running:
-        worker = self._worker(python, fresh=bool(share.devices))
+        worker = self.crew.get(python, fresh=bool(share.devices), beside=self.beside)
         running = Running(work, message, worker, share, claims, time.time())
         self.running[work.path] = running
-        self.workers[worker] = running
+        self.jobs[worker] = running
         return running
 
     def _not_prepared(self, work: Work, share: Share, claims: list[str], error: Exception) -> None:
@@ -247,23 +248,6 @@ class Scheduler:
         self.journal.attempted(work, outcome, None, now, now, 0)
         self.machine.ended(work.leaf, outcome, now, self.chance.random())
 
-    def _worker(self, python: str, *, fresh: bool) -> WorkerProcess:
-        """An idle worker or a new one; ``fresh`` for steps with GPUs, which a process chooses once in its life."""
-        for index in range(len(self.idle) - 1, -1, -1):
-            if self.idle[index].python == python and not (fresh and self.idle[index].used):
-                return self.idle.pop(index)
-        if len(self.workers) - self.beside >= self.limits.workers and self.idle:
-            self._retire(self.idle.pop(0))
-        worker = WorkerProcess(self.hello, python, self.folder.workers)
-        self._adopt(worker)
-        return worker
-
-    def _adopt(self, worker: WorkerProcess) -> None:
-        self.workers[worker] = None
-        self.selector.register(worker.link, selectors.EVENT_READ, worker)
-        if worker.watch >= 0:
-            self.selector.register(worker.watch, selectors.EVENT_READ, worker)
-
     def _give(self, running: Running) -> None:
         timeout = running.work.step.timeout
         if timeout is not None:
@@ -273,8 +257,8 @@ class Scheduler:
     # --- ending --------------------------------------------------------------------------------------------------
 
     def _hear(self, worker: WorkerProcess) -> None:
-        running = self.workers.get(worker)
-        if worker not in self.workers:
+        running = self.jobs.get(worker)
+        if worker not in self.crew.members:
             return
         answer = worker.receive() if worker.answered() else None
         if answer is None:
@@ -285,11 +269,11 @@ class Scheduler:
             self._answered(worker, running, answer)
 
     def _answered(self, worker: WorkerProcess, running: Running, answer: dict[str, Any]) -> None:
-        self.workers[worker] = None
+        del self.jobs[worker]
         if answer.get("retire") or running.share.devices:
-            self._retire(worker)
+            self.crew.retire(worker)
         else:
-            self.idle.append(worker)
+            self.crew.rest(worker)
         if "outputs" in answer and "error" not in answer and self.tasks.keeps_files(running.work.step):
             running.is_done = True
             self.background.submit(
@@ -307,7 +291,8 @@ class Scheduler:
         self._attempt_ended(running, result, answer)
 
     def _worker_died(self, worker: WorkerProcess, running: Running | None) -> None:
-        code = self._retire(worker)
+        code = self.crew.retire(worker)
+        self.jobs.pop(worker, None)
         if running is not None:
             failure = ends.death(code, running.timed_out, running.work.step.timeout)
             self._attempt_ended(running, Outcome("failed", failure=failure), None)
@@ -322,16 +307,6 @@ class Scheduler:
             outcome = Outcome("succeeded" if work.leaf.killed == "succeeded" else "cancelled")  # a daemon ends so
         self.journal.attempted(work, outcome, answer, running.started, now, running.worker.pid)
         self.machine.ended(work.leaf, outcome, now, self.chance.random())
-
-    def _retire(self, worker: WorkerProcess) -> int:
-        idle = worker in self.idle
-        if idle:
-            self.idle.remove(worker)
-        self.workers.pop(worker, None)
-        self.selector.unregister(worker.link)
-        if worker.watch >= 0:
-            self.selector.unregister(worker.watch)
-        return worker.close(idle=idle)
 
     # --- time ----------------------------------------------------------------------------------------------------
 
@@ -402,27 +377,7 @@ class Scheduler:
             heapq.heappop(self.timers)[2]()
         if now >= self.next_poll:
             self.next_poll = now + POLL
-            self._serve_requests(now)
-
-    # --- people --------------------------------------------------------------------------------------------------
-
-    def _serve_requests(self, now: float) -> None:
-        """Do what people ask; an answer to a step that does not wait yet is kept until it does."""
-        requests = [*self.unanswered, *self.store.take_requests(self.journal.run_id)]
-        self.unanswered = []
-        for request in requests:
-            message = str(request.data.get("message") or "")
-            if request.kind == "stop":
-                self.machine.stop(now, message or "stopped on request")
-            elif not self._answer(request.kind, request.path, message, now):
-                self.unanswered.append(request)
-                continue
-            self.journal.tell(f"request-{request.kind}", now, request.path, **dict(request.data))
-
-    def _answer(self, kind: str, path: str, message: str, now: float) -> bool:
-        if kind == "approve":
-            return self.machine.approve(path, now)
-        return self.machine.reject(path, message, now)
+            self.requests.serve(now)
 
     def _show_suspension(self) -> None:
         """The run counts as suspended while nothing goes on but waiting for people."""
@@ -435,6 +390,5 @@ class Scheduler:
 
     def _close(self) -> None:
         self.background.close()
-        for worker in list(self.workers):
-            self._retire(worker)
+        self.crew.close()
         self.selector.close()
