@@ -31,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     tasks.functions,
     tasks.output_paths,
     tasks.safe_paths,
+    tasks.stored_outputs,
     tasks.runnable,
     tasks.jobs,
     settings.time_limits,

@@ -730,6 +730,16 @@ CASES: dict[str, tuple[Workflow, str]] = {
         "workflow: the time zone 'Europe/Berln' does not exist [schedule]\n"
         "    hint: did you mean 'Europe/Berlin'?",
     ),
+    "stored outputs": (
+        flow(
+            step("a", outputs=(Output(name="n", type="int", path="n", store=StoredFile(url="s3://b/n")), Output(name="f", type="file", path="f", store=StoredFile(url="s3://b/f")))),
+            step("m", foreach=ForEach(lists={"item": constant([1, 2])}), outputs=(Output(name="f", type="file", path="f", store=StoredFile(url="s3://b/f")),)),
+        ),
+        "step 'a' (pipeline.py:1): the output 'n' is stored at a URL, and its type is int [stored-output]\n"
+        "    hint: only files and folders are; give it the type file\n"
+        "step 'm' (pipeline.py:1): the output 'f' of each item would be stored at the same URL [stored-output]\n"
+        '    hint: store what a later step makes of all items',
+    ),
     "empty schedule": (
         flow(schedule=Schedule(cron=(), timezone="../etc/passwd")),
         'workflow: the schedule has no cron expression [schedule]\n'

@@ -210,6 +210,28 @@ def _escapes(path: str) -> bool:
     return False
 
 
+def stored_outputs(context: Context) -> Iterator[Problem]:
+    """What is also stored at a URL is a file or folder, and only one."""
+    mapped = {at.path for at in context.steps if at.step.foreach is not None}
+    for at in context.steps:
+        for output in at.step.outputs:
+            if output.store is None:
+                continue
+            if not _is_file(output.type):
+                message = f"the output '{output.name}' is stored at a URL, and its type is {output.type}"
+                yield at.problem("stored-output", message, "only files and folders are; give it the type file")
+            elif not mapped.isdisjoint(_paths_around(at.path)):
+                message = f"the output '{output.name}' of each item would be stored at the same URL"
+                yield at.problem("stored-output", message, "store what a later step makes of all items")
+
+
+def _paths_around(path: str) -> Iterator[str]:
+    """The path of a step and of each group around it."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+
+
 def runnable(context: Context) -> Iterator[Problem]:
     """A container has an image, a script an interpreter, and a daemon a process."""
     for at in context.steps:
