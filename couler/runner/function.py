@@ -42,6 +42,8 @@ def load(source: str, entry: str, step: str = "") -> Callable[..., Any]:
     >>> load("def double(x): return 2 * x", "double")(4)
     8
     """
+    import linecache  # not by those who only look at this module
+
     found = _codes.get((source, entry))
     if found is None:
         found = _compile(source, entry)
@@ -49,7 +51,7 @@ def load(source: str, entry: str, step: str = "") -> Callable[..., Any]:
             _codes.clear()
         _codes[source, entry] = found
     code, lines = found
-    sys.modules["linecache"].cache[code.co_filename] = lines  # tracebacks show lines of this source
+    linecache.cache[code.co_filename] = lines  # tracebacks show lines of this source
     module = type(sys)("couler_step")
     module.__file__ = code.co_filename
     sys.modules["couler_step"] = module  # dataclasses and pickle look a class's module up
@@ -63,8 +65,6 @@ def load(source: str, entry: str, step: str = "") -> Callable[..., Any]:
 
 def _compile(source: str, entry: str) -> tuple[CodeType, tuple[Any, ...]]:
     """The code, and what `linecache` wants to know of its source."""
-    import linecache
-
     filename = f"<step {entry}>"
     lines = (len(source), None, source.splitlines(True), filename)
     return compile(source, filename, "exec", dont_inherit=True), lines
