@@ -199,6 +199,47 @@ def succeed(work: Any) -> Outcome:
     return Outcome("succeeded", {"result": "x" * 1000})
 
 
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.tuples(st.booleans(), st.sets(st.integers(0, 7), max_size=3)), min_size=1, max_size=8), st.data())
+def test_a_daemon_ends_after_all_others_or_by_its_own_failure(shape, data):
+    steps = [
+        step(f"s{index}", daemon=daemon, after=tuple(f"s{other}" for other in sorted(before) if other < index))
+        for index, (daemon, before) in enumerate(shape)
+    ]
+    machine = Machine(Workflow(name="w", steps=tuple(steps)), {}, "run")
+    running: list[Any] = []
+    ends: dict[str, str] = {}
+    fails = data.draw(st.sampled_from([None, *[one.name for one in steps]]))
+    machine.begin(0.0)
+    for _ in range(100):
+        while (work := machine.take(0.0)) is not None:
+            machine.started(work.leaf, 0.0)
+            running.append(work)
+        if machine.finished:
+            break
+        asked = [work for work in running if work.leaf in machine.kills]
+        work = data.draw(st.sampled_from(asked or running))
+        if work.step.daemon and not asked and work.path != fails:
+            machine.daemon_up(work.leaf, 0.0)
+            continue
+        running.remove(work)
+        if work.step.daemon and asked:
+            assert all(other.step.daemon for other in running)
+        bad = work.path == fails and not asked
+        machine.ended(work.leaf, Outcome("failed", failure=Failure("E", "E")) if bad else Outcome("succeeded"), 0.0)
+        ends[work.path] = "failed" if bad else "succeeded"
+    else:
+        idle = [work for work in running if not work.step.daemon]
+        assert idle, "only daemons run, and nobody asked them to end"  # they were told to be up again and again
+        return
+    assert not running
+    assert machine.status == ("failed" if "failed" in ends.values() else "succeeded")
+    noted = {change.path: change.status for change in machine.changes}
+    assert set(noted) == {one.name for one in steps}
+    assert all(status in ENDED for status in noted.values())
+    assert noted | ends == noted
+
+
 def test_memory_stays_flat_in_the_steps_done():
     def peak(count: int) -> int:
         steps = [step("s0")] + [step(f"s{i}", {"x": OutputRef(step=f"s{i - 1}")}) for i in range(1, count)]
