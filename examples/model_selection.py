@@ -173,7 +173,8 @@ def write_report(
     )
     report.write_text(
         "<!doctype html><meta charset=utf-8><title>Model selection</title>"
-        "<style>body{font:16px system-ui;margin:2rem auto;max-width:46rem}td,th{padding:.2rem 1rem;text-align:left}</style>"
+        "<style>body{font:16px system-ui;margin:2rem auto;max-width:46rem}"
+        "td,th{padding:.2rem 1rem;text-align:left}</style>"
         f"<h1>Model selection</h1><p><b>{html.escape(decision)}</b></p>"
         f"<table><tr><th>model</th><th>accuracy</th><th>macro F1</th></tr>{rows}</table>{comparison}"
         f"<h2>Mistakes of {html.escape(str(best['model']))}</h2>{mistakes}",
