@@ -7,6 +7,7 @@ from selectors import EVENT_READ, BaseSelector
 from typing import Any
 
 from couler.backends.local.pool import WorkerProcess
+from couler.backends.local.spares import SPARES
 
 
 class Crew:
@@ -39,7 +40,7 @@ class Crew:
                 return self._idle.pop(index)
         if len(self.members) - beside >= self._most and self._idle:
             self.retire(self._idle[0])
-        worker = WorkerProcess(self._hello, python, self._register)
+        worker = SPARES.recruit(self._hello, python, self._register, fresh=fresh)
         self._join(worker)
         return worker
 
@@ -60,6 +61,10 @@ class Crew:
 
     def retire(self, worker: WorkerProcess) -> int:
         """End a worker with all that it started, and give its exit code."""
+        return worker.close(idle=self._leave(worker))
+
+    def _leave(self, worker: WorkerProcess) -> bool:
+        """Take a worker off the lists; whether it was idle."""
         idle = worker in self._idle
         if idle:
             self._idle.remove(worker)
@@ -67,9 +72,14 @@ class Crew:
         self._selector.unregister(worker.link)
         if worker.watch >= 0:
             self._selector.unregister(worker.watch)
-        return worker.close(idle=idle)
+        return idle
 
     def close(self) -> None:
-        """End all workers."""
+        """Keep idle workers for the next run, and end the others."""
         for worker in list(self.members):
-            self.retire(worker)
+            if worker in self._idle and not worker.answered():
+                self._leave(worker)
+                if not SPARES.keep(worker):
+                    worker.close(idle=True)
+            else:
+                self.retire(worker)

@@ -23,6 +23,7 @@ from couler.backends.local.lock import RunLock, holder
 from couler.backends.local.machine import Machine
 from couler.backends.local.pool import WorkerProcess, end_leftovers, hello
 from couler.backends.local.scheduler import Limits, Scheduler
+from couler.backends.local.spares import SPARES
 from couler.backends.local.tasks import Tasks
 from couler.backends.local.work import Previous
 from couler.core.errors import StateError
@@ -129,6 +130,8 @@ class LocalEngine:
         values = complete(workflow, parameters)
         daemons.check(workflow)
         admission.check(walk(workflow), self._limits(self.options).total)
+        if self.options["artifacts"]:
+            ArtifactStore(str(self.options["artifacts"]))  # a URL that cannot be used leaves no run behind
         run_id = run_id or new_id(workflow.name)
         self.store.create_run(
             RunRecord(
@@ -174,7 +177,7 @@ class LocalEngine:
 
     def _drive(self, record: RunRecord, folder: RunFolder, mode: str, observer: Observer | None) -> str:
         folder.create()
-        warm = WorkerProcess(hello(folder.root, folder.scratch, record.id), sys.executable, folder.workers)
+        warm = SPARES.recruit(hello(folder.root, folder.scratch, record.id), sys.executable, folder.workers)
         try:
             machine, scheduler, journal = self._build(record, folder, mode, observer, warm)
         except BaseException:

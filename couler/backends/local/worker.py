@@ -9,6 +9,7 @@ One file, because it is started by its path and imports nothing of couler.
 
 from __future__ import annotations
 
+import _frozen_importlib_external
 import _socket
 import _thread
 import json
@@ -38,7 +39,10 @@ def main(link_number: int, lifeline: int) -> None:
     _prepare(hello)
     worker = Worker(_load_runner(hello["runner"]), hello, link)
     while (task := receive(link)) is not None:
-        send(link, worker.serve(task))
+        if "hello" in task:
+            worker.join(task["hello"])
+        else:
+            send(link, worker.serve(task))
 
 
 def receive(link: _socket.socket) -> Any:
@@ -86,15 +90,15 @@ def _prepare(hello: dict[str, Any]) -> None:
     sys.path[0] = hello["folder"]
     sys.path.extend(entry for entry in hello["python_path"] if entry not in sys.path)
     sys.argv = ["step"]
-    os.environ.update(hello["env"])
 
 
 def _load_runner(path: str) -> ModuleType:
     module = type(sys)("couler_runner_function")
     module.__file__ = path
     sys.modules["couler_runner_function"] = module
-    with open(path, encoding="utf-8") as file:
-        exec(compile(file.read(), path, "exec", dont_inherit=True), module.__dict__)
+    code = _frozen_importlib_external.SourceFileLoader("couler_runner_function", path).get_code(module.__name__)
+    assert code is not None
+    exec(code, module.__dict__)
     return module
 
 
@@ -111,18 +115,26 @@ class Worker:
         self.link = link
         self.runner = runner
         self.sources: dict[str, str] = {}
-        self.baseline = dict(os.environ)
         self.path = list(sys.path)
         self.home = hello["folder"]
-        self.scratch = os.path.join(hello["scratch"], str(os.getpid()))
-        os.mkdir(self.scratch)
-        self.raw = dict(getattr(os.environ, "_data", {}))
-        self.expected = self.raw
         self.memory = _PeakMemory()
-        self.spare_path = self.scratch + ".log"
-        self.spare = self._new_log(self.spare_path)
         self.quiet = os.open(os.devnull, os.O_RDWR)
         os.dup2(self.quiet, 0)
+        self.spare = -1
+        self.join(hello)
+
+    def join(self, hello: dict[str, Any]) -> None:
+        """Work for a run, the first one or another."""
+        os.environ.update(hello["env"])
+        self.baseline = dict(os.environ)
+        self.raw = dict(getattr(os.environ, "_data", {}))
+        self.expected = self.raw
+        self.scratch = os.path.join(hello["scratch"], str(os.getpid()))
+        os.mkdir(self.scratch)
+        if self.spare >= 0:
+            os.close(self.spare)
+        self.spare_path = self.scratch + ".log"
+        self.spare = self._new_log(self.spare_path)
 
     def serve(self, task: dict[str, Any]) -> dict[str, Any]:
         """Run one task; the answer holds ``outputs`` or ``error``, what it used, and ``retire`` if it left a trace."""
@@ -548,4 +560,4 @@ class _PeakMemory:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[2]), int(sys.argv[3]))
