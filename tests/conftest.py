@@ -1,6 +1,7 @@
 """What tests of several rooms use."""
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,3 +20,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"a small disk needs the right to mount: {error}")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture(autouse=True)
+def _modules_of_a_test_end_with_it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Files of one name in two tests are two modules."""
+    modules, path = set(sys.modules), set(sys.path)
+    yield
+    folder = str(tmp_path_factory.getbasetemp())
+    for name in set(sys.modules) - modules:
+        if folder in (getattr(sys.modules[name], "__file__", None) or str(getattr(sys.modules[name], "__path__", ""))):
+            del sys.modules[name]
+    sys.path[:] = [entry for entry in sys.path if entry in path or folder not in entry]
