@@ -13,6 +13,7 @@ from couler.core.errors import NotFoundError, RunFailedError, StateError, near
 from couler.core.ir.model import Workflow
 from couler.core.ir.text import from_text
 from couler.driver.outputs import fetch_files
+from couler.runs.records import ENDED
 from couler.views.html import html_run
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from couler.config import Settings
     from couler.runs import AttemptRecord, EventRecord, RunRecord, RunStore, StepRecord
 
-ENDED = ("succeeded", "failed", "cancelled")
 START_TIME = 60.0
 """Seconds after which a submitted run that nothing drives is taken for abandoned."""
 

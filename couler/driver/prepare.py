@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -155,8 +154,3 @@ def engines() -> list[EngineInfo]:
         features = {feature: declaration.support(feature) for feature in FEATURES}
         found.append(EngineInfo(name, backend.versions, features, declaration.reasons))
     return found
-
-
-def version() -> str:
-    """Version of couler."""
-    return importlib.metadata.version("couler")

@@ -14,6 +14,9 @@ RunStatus: TypeAlias = Literal["pending", "running", "suspended", "succeeded", "
 StepStatus: TypeAlias = Literal["pending", "running", "succeeded", "failed", "skipped", "cached", "cancelled"]
 RequestKind: TypeAlias = Literal["stop", "approve", "reject"]
 
+ENDED: tuple[RunStatus, ...] = ("succeeded", "failed", "cancelled")
+"""Statuses of a run that goes on no more."""
+
 REQUEST_KINDS: tuple[str, ...] = get_args(RequestKind)
 
 

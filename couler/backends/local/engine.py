@@ -33,10 +33,10 @@ from couler.core.ir.parameters import complete
 from couler.core.ir.text import from_text, to_json
 from couler.core.passes.apply_defaults import apply_defaults
 from couler.runs import EventRecord, RunRecord, RunStore, open_store
+from couler.runs.records import ENDED
 
 MODES = ("new", "resume", "retry")
 Observer = Callable[[EventRecord], None]
-ENDED = ("succeeded", "failed", "cancelled")
 MEBIBYTE = 1024 * 1024
 
 
