@@ -82,13 +82,15 @@ def test_a_killed_run_is_resumed_without_running_what_had_ended(tmp_path):
     chance = random.Random(1)
     root, ledger = tmp_path / ".couler", tmp_path / "ledger"
     engine = LocalEngine(root)
-    kills = 0
+    length = _seconds_of_an_undisturbed_run(root, engine, ledger)
+    halfway = 0
     for number in range(ROUNDS):
         ledger.unlink(missing_ok=True)
         run_id = engine.start(workflow(ledger), {}, f"run-{number}")
-        kills += _drive_and_kill(root, run_id, "new", 0.15 + chance.random() * 0.35)
+        _drive_and_kill(engine, root, run_id, chance.random() * length)
         ended = {step.path for step in engine.store.steps(run_id) if step.status == "succeeded"}
         before = Counter(_lines(ledger))
+        halfway += bool(ended) and engine.store.run(run_id).status == "running"
         if engine.store.run(run_id).status != "succeeded":
             pending = engine.store.run(run_id).status == "pending"
             assert engine.execute(run_id, "new" if pending else "resume") == "succeeded"
@@ -97,24 +99,33 @@ def test_a_killed_run_is_resumed_without_running_what_had_ended(tmp_path):
         assert {path: after[path] for path in ended} == {path: before[path] for path in ended}
         assert {step.status for step in engine.store.steps(run_id)} == {"succeeded"}
     engine.close()
-    assert kills >= ROUNDS // 3
+    assert halfway >= ROUNDS // 3, "kills before the first step ended and after the last one prove little"
+
+
+def _seconds_of_an_undisturbed_run(root: Path, engine: LocalEngine, ledger: Path) -> float:
+    run_id = engine.start(workflow(ledger), {}, "undisturbed")
+    _drive_and_kill(engine, root, run_id, 60)
+    run = engine.store.run(run_id)
+    assert run.status == "succeeded"
+    return run.ended - run.started
 
 
 def _lines(path: Path) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
-def _drive_and_kill(root: Path, run_id: str, mode: str, seconds: float) -> bool:
-    command = [sys.executable, "-m", "couler.backends.local", run_id, "--root", str(root), "--mode", mode]
+def _drive_and_kill(engine: LocalEngine, root: Path, run_id: str, seconds: float) -> None:
+    """Drive a new run in a process of its own, which is killed so many seconds after the run has begun."""
+    command = [sys.executable, "-m", "couler.backends.local", run_id, "--root", str(root), "--mode", "new"]
     runner = subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    _until(lambda: engine.store.run(run_id).started is not None)
+    began = engine.store.run(run_id).started
     try:
-        _, errors = runner.communicate(timeout=seconds)
+        _, errors = runner.communicate(timeout=max(0.0, began + seconds - time.time()))
         assert runner.returncode == 0, errors
     except subprocess.TimeoutExpired:
         runner.kill()
         runner.communicate()
-        return True
-    return False
 
 
 def test_no_orphan_goes_on_after_the_runner_was_killed(tmp_path):
