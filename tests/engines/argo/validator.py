@@ -1,0 +1,173 @@
+"""Argo Workflows' own verdicts: a small Go program around its packages, built once and kept in the user's cache.
+
+Example:
+    >>> from tests.engines.argo import validator
+    >>> validator.tools_missing() or validator.validate({"w": "kind: Workflow"})  # doctest: +SKIP
+    {'w': 'spec.entrypoint is required'}
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SOURCES = Path(__file__).resolve().parent / "validator"
+BUILD = ("go", "build", "-ldflags=-s -w")
+BUILD_LIMIT = 1800
+ANSWER_LIMIT = 600
+
+
+class BuildError(Exception):
+    """The program does not compile: its sources and the module that it calls do not fit."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What became of a text with tags.
+
+    Attributes:
+        value: The text after substitution; None after an error.
+        runs: Whether a task with this text as its ``when`` runs; None when it is no condition.
+        error: Argo's words when the substitution failed.
+        when_error: Argo's words when the text is no condition.
+    """
+
+    value: str | None
+    runs: bool | None
+    error: str
+    when_error: str
+
+
+@functools.cache
+def tools_missing() -> str:
+    """Why the validator cannot be had here, or nothing. Builds it when it can.
+
+    Raises:
+        BuildError: The sources do not compile.
+    """
+    if _program().exists():
+        return ""
+    if shutil.which("go") is None:
+        return "go is not installed"
+    modules = _go(["go", "list", "-deps", "."])
+    if modules.returncode:
+        return f"Argo's Go modules cannot be had: {_last_line(modules.stderr)}"
+    _build(_program())
+    return ""
+
+
+def validate(documents: Mapping[str, str], *, submit: bool = False) -> dict[str, str]:
+    """Argo's error for each text, by name; empty when it accepts.
+
+    Args:
+        documents: Name to YAML or JSON of one or more objects. Templates of all texts know each other.
+        submit: Demand what the controller demands of a workflow that starts now, such as a value for every argument.
+    """
+    return validate_groups({"": documents}, submit=submit)[""]
+
+
+def validate_groups(groups: Mapping[str, Mapping[str, str]], *, submit: bool = False) -> dict[str, dict[str, str]]:
+    """As `validate`, for many groups at once; templates are known within their group."""
+    lines = [
+        {"group": group, "name": name, "text": text}
+        for group, documents in groups.items()
+        for name, text in documents.items()
+    ]
+    verdicts: dict[str, dict[str, str]] = {group: dict.fromkeys(documents, "") for group, documents in groups.items()}
+    for answer in _ask(["-submit"] * submit + ["validate"], lines):
+        if answer["error"]:
+            known = verdicts[answer.get("group", "")]
+            known[answer["name"]] = "\n".join(filter(None, [known[answer["name"]], answer["error"]]))
+    return verdicts
+
+
+def read_yaml(text: str) -> list[Any]:
+    """The documents of a text as Kubernetes' reader understands them.
+
+    Raises:
+        ValueError: It is not YAML to Kubernetes.
+    """
+    return read_yaml_texts([text])[0]
+
+
+def read_yaml_texts(texts: Sequence[str]) -> list[list[Any]]:
+    """As `read_yaml`, for many texts at once."""
+    answers = _ask(["read-yaml"], [{"name": str(number), "text": text} for number, text in enumerate(texts)])
+    wrong = [f"text {answer['name']}: {answer['error']}" for answer in answers if answer["error"]]
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    return [answer.get("documents", []) for answer in answers]
+
+
+def evaluate(expressions: Iterable[str], scope: Mapping[str, str | None], *, strict: bool = True) -> list[Evaluation]:
+    """What the controller makes of texts with ``{{…}}``.
+
+    Args:
+        expressions: Texts such as ``{{=fromJSON(inputs.parameters.x) > 3}}``.
+        scope: Name such as ``inputs.parameters.x`` or ``tasks.a.outputs.parameters.y`` to its text; None is the output
+            of a skipped task.
+        strict: As with ``when`` and arguments of a task; otherwise as in the body of a template, where what cannot
+            be worked out stays as it stands.
+    """
+    lines = [
+        {"name": str(number), "text": text, "scope": dict(scope), "strict": strict}
+        for number, text in enumerate(expressions)
+    ]
+    return [
+        Evaluation(
+            None if answer["error"] else answer.get("value", ""),
+            answer.get("runs"),
+            answer["error"],
+            answer.get("when_error", ""),
+        )
+        for answer in _ask(["expr"], lines)
+    ]
+
+
+def _ask(arguments: list[str], lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    reason = tools_missing()
+    if reason:
+        raise RuntimeError(reason)
+    answers = subprocess.run(
+        [_program(), *arguments],
+        input="\n".join(json.dumps(line) for line in lines).encode(),
+        check=True,
+        stdout=subprocess.PIPE,
+        timeout=ANSWER_LIMIT,
+    )
+    return [json.loads(line) for line in answers.stdout.splitlines()]
+
+
+@functools.cache
+def _program() -> Path:
+    digest = hashlib.sha256(" ".join(BUILD).encode())
+    for path in sorted(SOURCES.iterdir()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "couler-tests" / f"argo-validator-{digest.hexdigest()[:16]}"
+
+
+def _build(program: Path) -> None:
+    program.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=program.parent) as folder:
+        built = _go([*BUILD, "-o", f"{folder}/program", "."])
+        if built.returncode:
+            raise BuildError(built.stderr)
+        Path(folder, "program").replace(program)
+
+
+def _go(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=SOURCES, capture_output=True, text=True, timeout=BUILD_LIMIT)
+
+
+def _last_line(text: str) -> str:
+    return next((line for line in reversed(text.splitlines()) if line.strip()), "go gave no reason")
