@@ -1,0 +1,337 @@
+"""Failures, attempts, time limits and exit handlers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import couler
+from tests.conformance.case import Case, case, succeeded
+from tests.conformance.cases.parts import IMAGE, SECOND, add, boom, collect, flaky, give
+
+
+@couler.step
+def exits_with(ledger: str, first: int) -> int:
+    """Ends with an exit code at the first attempt, and well at the next."""
+    import sys
+    from pathlib import Path
+
+    place = Path(ledger) / "attempts.txt"
+    attempt = (len(place.read_text()) if place.exists() else 0) + 1
+    place.write_text("x" * attempt)
+    if attempt == 1:
+        sys.exit(first)
+    return attempt
+
+
+@couler.step
+def slow_at_first(ledger: str) -> int:
+    """Takes too long at the first attempt only."""
+    import time
+    from pathlib import Path
+
+    place = Path(ledger) / "attempts.txt"
+    attempt = (len(place.read_text()) if place.exists() else 0) + 1
+    place.write_text("x" * attempt)
+    if attempt == 1:
+        time.sleep(600)
+    return attempt
+
+
+@case(
+    "failure",
+    steps={"boom": "failed", "needs": "cancelled", "later": "cancelled"},
+    status="failed",
+    failing="boom",
+    says=("on purpose",),
+)
+def nothing_starts_after_a_failure() -> None:
+    failed = boom("on purpose")
+    give(failed).named("needs")
+    give(1).named("later").after(failed)
+
+
+@case(
+    "failure",
+    "container",
+    steps={"container": "failed", "give": "cancelled"},
+    status="failed",
+    failing="container",
+    says=("7",),
+)
+def a_failing_container() -> None:
+    failed = couler.run_container(IMAGE, ["sh", "-c", "echo out; exit 7"])
+    give(failed)
+
+
+@case(
+    "failure", "script", steps={"script": "failed", "give": "cancelled"}, status="failed", failing="script", says=("3",)
+)
+def a_failing_script() -> None:
+    give(couler.run_script(IMAGE, "exit 3", command="sh"))
+
+
+@case(
+    "continue",
+    settings={"on_failure": "continue"},
+    steps=succeeded("first", "second") | {"boom": "failed", "needs": "cancelled", "after": "cancelled"},
+    status="failed",
+    failing="boom",
+    says=("boom",),
+)
+def independent_branches_go_on() -> None:
+    failed = boom()
+    give(failed).named("needs")
+    second = give(give(1).named("first")).named("second")
+    give(1).named("after").after(second, failed)
+
+
+@case(
+    "continue",
+    "after-status",
+    settings={"on_failure": "continue"},
+    steps={
+        "boom": "failed",
+        "mends": "succeeded",
+        "needs": "skipped",
+    },
+    status="failed",
+    failing="boom",
+)
+def a_failure_is_tested_when_branches_go_on() -> None:
+    failed = boom()
+    give("mended").named("mends").after(failed.failed)
+    give("fine").named("needs").after(failed.succeeded)
+
+
+@case(
+    "allow-failure",
+    steps={"risky": "failed", "needs": "cancelled", "after": "cancelled", "free": "succeeded"},
+    result=1,
+)
+def values_of_an_allowed_failure() -> Any:
+    risky = boom().named("risky").with_(allow_failure=True)
+    give(risky).named("needs")
+    give(1).named("after").after(risky)
+    return give(1).named("free")
+
+
+@case("allow-failure", "skip-default", steps={"risky": "failed", "defaulted": "succeeded"}, result=[0, 1])
+def default_of_an_allowed_failure() -> Any:
+    risky = boom().named("risky").with_(allow_failure=True)
+    return collect([risky.or_else(0), 1]).named("defaulted").after(risky.ended)
+
+
+# --- attempts --------------------------------------------------------------------------------------------------
+
+
+@case("retry", steps=succeeded("flaky", "add"), result=4, attempts={"flaky": 3})
+def retry_succeeds_at_the_third_attempt(ledger: str) -> Any:
+    return add(flaky(ledger, 3).with_(retry=3), 1)
+
+
+@case(
+    "retry",
+    steps={"flaky": "failed", "add": "cancelled"},
+    status="failed",
+    failing="flaky",
+    says=("attempt 3",),
+    attempts={"flaky": 3},
+)
+def retry_ends_at_its_limit(ledger: str) -> Any:
+    return add(flaky(ledger, 9).with_(retry=2), 1)
+
+
+@case(
+    "retry",
+    "defaults",
+    settings={"defaults": {"retry": 2}},
+    steps=succeeded("flaky"),
+    result=2,
+    attempts={"flaky": 2},
+)
+def retry_for_all_steps(ledger: str) -> Any:
+    return flaky(ledger, 2)
+
+
+@case("retry", steps=succeeded("flaky"), result=3, attempts={"flaky": 3})
+def retry_with_backoff(ledger: str) -> Any:
+    return flaky(ledger, 3).with_(retry=couler.retry(3, delay=SECOND / 2, factor=2, max_delay=SECOND))
+
+
+@case("retry-on", steps=succeeded("exits_with"), result=2, attempts={"exits_with": 2})
+def retry_on_an_exit_code(ledger: str) -> Any:
+    return exits_with(ledger, 42).with_(retry=couler.retry(3, exit_codes=[41, 42]))
+
+
+@case(
+    "retry-on",
+    steps={"exits_with": "failed"},
+    status="failed",
+    failing="exits_with",
+    says=("43",),
+    attempts={"exits_with": 1},
+)
+def no_retry_on_another_exit_code(ledger: str) -> Any:
+    return exits_with(ledger, 43).with_(retry=couler.retry(3, exit_codes=[41, 42]))
+
+
+@case("retry-on", steps=succeeded("flaky"), result=2, attempts={"flaky": 2})
+def retry_on_a_named_error(ledger: str) -> Any:
+    return flaky(ledger, 2).with_(retry=couler.retry(3, errors=[OSError]))
+
+
+@case(
+    "retry-on", steps={"flaky": "failed"}, status="failed", failing="flaky", says=("attempt 1",), attempts={"flaky": 1}
+)
+def no_retry_on_another_error(ledger: str) -> Any:
+    return flaky(ledger, 2).with_(retry=couler.retry(3, errors=["ValueError"]))
+
+
+@case("retry-on", "timeout", steps=succeeded("slow_at_first"), result=2, attempts={"slow_at_first": 2})
+def retry_on_a_timeout(ledger: str) -> Any:
+    return slow_at_first(ledger).with_(retry=couler.retry(2, timeout=True), timeout=2 * SECOND)
+
+
+@case("retry-memory", "resources", steps=succeeded("give"), result=1)
+def memory_grows_after_running_out() -> Any:
+    rule = couler.retry(2, out_of_memory=True, memory_factor=2, memory_maximum="1Gi")
+    return give(1).with_(retry=rule, memory="128Mi")
+
+
+@case(
+    "retry", "allow-failure", "map", steps={"risky": "failed", "after": "succeeded"}, result="x", attempts={"risky": 2}
+)
+def retries_before_an_allowed_failure(ledger: str) -> Any:
+    risky = flaky(ledger, 9).named("risky").with_(retry=1, allow_failure=True)
+    return give("x").named("after").after(risky.failed)
+
+
+@case("timeout", "failure", steps={"slow": "failed", "next": "cancelled"}, status="failed", failing="slow")
+def a_time_limit_fails_the_attempt() -> None:
+    slow = couler.run_container(IMAGE, ["sleep", "300"], timeout=SECOND, step_name="slow")
+    give(slow).named("next")
+
+
+@case(
+    "workflow-timeout",
+    settings={"timeout": 2 * SECOND},
+    steps={"give": "succeeded", "slow": "cancelled|failed", "next": "cancelled"},
+    status="failed",
+)
+def a_time_limit_on_the_workflow() -> None:
+    slow = couler.run_container(IMAGE, ["sleep", "300"], [], step_name="slow", env={"X": give(1)})
+    give(slow).named("next")
+
+
+# --- exit handlers ---------------------------------------------------------------------------------------------
+
+
+def _outcome(fails: bool) -> Case:
+    main, ran, left = ("failed", "on-failure", "on-success") if fails else ("succeeded", "on-success", "on-failure")
+
+    @case(
+        "exit",
+        "exit-reads",
+        steps={"main": main, "always": "succeeded", ran: "succeeded", f"{left}?": "skipped"},
+        outputs=None if fails else {"result": "x"},
+        status=main,
+        failing="main" if fails else "",
+        name=f"exit-handlers-when-{main}",
+    )
+    def declared() -> Any:
+        result = (boom if fails else give)("x").named("main")
+        for event in ("always", "success", "failure"):
+            with couler.on_exit(event):  # type: ignore[arg-type]
+                name = event if event == "always" else f"on-{event}"
+                expects(couler.run_status(), couler.failed_steps(), main, ["main"] if fails else []).named(name)
+        return result
+
+    return declared
+
+
+@couler.step
+def expects(status: str, failed: list[str], wanted_status: str, wanted_failed: list[str]) -> None:
+    if status != wanted_status or failed != wanted_failed:
+        raise AssertionError(f"{status} {failed} instead of {wanted_status} {wanted_failed}")
+
+
+OUTCOMES = (_outcome(False), _outcome(True))
+
+
+@case(
+    "exit-reads",
+    settings={"on_failure": "continue"},
+    steps={
+        "one": "failed",
+        "two": "failed",
+        "deep": "failed",
+        "deep/boom": "failed",
+        "handler": "succeeded",
+    },
+    status="failed",
+)
+def exit_handlers_know_all_failed_steps() -> None:
+    boom().named("one")
+    boom().named("two")
+    couler.concurrent([inner_failure], subtasks=True)[0].named("deep")
+    with couler.on_exit("failure"):
+        includes(couler.failed_steps(), ["one", "two", "deep/boom"]).named("handler")
+
+
+def inner_failure() -> Any:
+    return boom()
+
+
+@couler.step
+def includes(found: list[str], wanted: list[str]) -> None:
+    if missing := [name for name in wanted if name not in found]:
+        raise AssertionError(f"{missing} not in {found}")
+
+
+@case("exit-failure", steps={"main": "succeeded", "handler": "failed"}, result=1)
+def a_failing_exit_handler_changes_nothing() -> Any:
+    made = give(1).named("main")
+    with couler.on_exit():
+        boom().named("handler")
+    return made
+
+
+@case(
+    "exit-reads",
+    steps=succeeded("made", "reads", "defaulted") | {"fails": "failed", "cannot": "skipped"},
+    status="failed",
+    failing="fails",
+)
+def exit_handlers_read_outputs_that_exist() -> None:
+    made = give("made").named("made")
+    failed = boom().named("fails").after(made)
+    with couler.on_exit():
+        same(made, "made").named("reads")
+        give(failed).named("cannot")
+        same(failed.or_else("nothing"), "nothing").named("defaulted")
+
+
+@couler.step
+def same(value: Any, wanted: Any) -> None:
+    if value != wanted:
+        raise AssertionError(f"{value!r} instead of {wanted!r}")
+
+
+@case("exit", "container", steps=succeeded("main", "tells"), result="m", parameters={"who": "{{=1}} me"})
+def exit_handlers_are_containers_too(who: str = "you") -> Any:
+    main = give("m").named("main")
+    with couler.on_exit("always"):
+        couler.run_container(
+            IMAGE,
+            ["sh", "-c", 'test "$1" = succeeded && test "$2" = "{{=1}} me"', "sh"],
+            [couler.run_status(), who],
+            step_name="tells",
+        )
+    return main
+
+
+@case("exit", "allow-failure", steps={"risky": "failed", "handler": "succeeded"})
+def an_allowed_failure_is_a_success_for_exit_handlers() -> None:
+    boom().named("risky").with_(allow_failure=True)
+    with couler.on_exit("success"):
+        same(couler.run_status(), "succeeded").named("handler")
