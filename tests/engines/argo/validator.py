@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,9 +48,15 @@ class Evaluation:
     when_error: str
 
 
-@functools.cache
 def tools_missing() -> str:
-    """Why the validator cannot be had here, or nothing. Builds it when it can.
+    """Why the validator cannot be asked here, or nothing."""
+    if _program().exists():
+        return ""
+    return "Argo's validator is not built here; `make conformance-lint` builds it"
+
+
+def build() -> str:
+    """Build the validator unless it is there; returns why that cannot be done on this machine, or nothing.
 
     Raises:
         BuildError: The sources do not compile.
@@ -61,7 +68,13 @@ def tools_missing() -> str:
     modules = _go(["go", "list", "-deps", "."])
     if modules.returncode:
         return f"Argo's Go modules cannot be had: {_last_line(modules.stderr)}"
-    _build(_program())
+    program = _program()
+    program.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=program.parent) as folder:
+        built = _go([*BUILD, "-o", f"{folder}/program", "."])
+        if built.returncode:
+            raise BuildError(built.stderr)
+        Path(folder, "program").replace(program)
     return ""
 
 
@@ -156,18 +169,13 @@ def _program() -> Path:
     return cache / "couler-tests" / f"argo-validator-{digest.hexdigest()[:16]}"
 
 
-def _build(program: Path) -> None:
-    program.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=program.parent) as folder:
-        built = _go([*BUILD, "-o", f"{folder}/program", "."])
-        if built.returncode:
-            raise BuildError(built.stderr)
-        Path(folder, "program").replace(program)
-
-
 def _go(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=SOURCES, capture_output=True, text=True, timeout=BUILD_LIMIT)
 
 
 def _last_line(text: str) -> str:
     return next((line for line in reversed(text.splitlines()) if line.strip()), "go gave no reason")
+
+
+if __name__ == "__main__":
+    sys.exit(build() or 0)
