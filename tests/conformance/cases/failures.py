@@ -50,6 +50,42 @@ def nothing_starts_after_a_failure() -> None:
     give(1).named("later").after(failed)
 
 
+@couler.step
+def fails_when_joined(ledger: str) -> None:
+    """Wait for the other step, tell it, and fail."""
+    import time
+    from pathlib import Path
+
+    deadline = time.monotonic() + 120
+    while not (Path(ledger) / "other").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    raise RuntimeError("on purpose")
+
+
+@couler.step
+def outlives(ledger: str, seconds: float) -> int:
+    """Go on for a while when the other step has been told to fail."""
+    import time
+    from pathlib import Path
+
+    (Path(ledger) / "other").touch()
+    time.sleep(seconds)
+    return 1
+
+
+@case(
+    "failure",
+    steps={"fails": "failed", "running": "succeeded|cancelled", "waiting": "cancelled", "last": "cancelled"},
+    status="failed",
+    failing="fails",
+    says=("on purpose",),
+)
+def branches_end_where_they_are_after_a_failure(ledger: str) -> None:
+    fails_when_joined(ledger).named("fails")
+    running = outlives(ledger, SECOND).named("running")
+    give(give(running).named("waiting")).named("last")
+
+
 @case(
     "failure",
     "container",

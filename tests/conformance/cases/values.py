@@ -78,7 +78,7 @@ ALONE = tuple(
 @case(
     "number-and-text",
     "when",
-    steps=succeeded("give", "give-2", "same") | {"equal": "skipped", "one-is-true": "skipped"},
+    steps=succeeded("give", "give-2", "give-3", "same") | {"equal": "skipped", "one-is-true": "skipped"},
 )
 def number_and_text() -> None:
     number, text = give(5), give("5")
@@ -86,7 +86,7 @@ def number_and_text() -> None:
         give("x").named("equal")
     with couler.when(number == 5.0):
         give("x").named("same")
-    with couler.when(number == True):  # noqa: E712 - the comparison is the case
+    with couler.when(give(1) == True):  # noqa: E712 - the comparison is the case
         give("x").named("one-is-true")
 
 
