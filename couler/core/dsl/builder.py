@@ -47,6 +47,7 @@ class ScopeBuilder:
         self.stale: list[Draft] = []
         self.tolerated: set[str] = set()
         self.settings: dict[str, Any] = {}
+        self.extras: dict[str, Any] = {}  # what other front ends keep with the scope, by their names
 
     # --- declaring
 

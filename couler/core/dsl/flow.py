@@ -217,7 +217,7 @@ def map(function: Callable[..., Any], *lists: Any, parallelism: int | None = Non
         for name, values in mapped.items()
     }
     rest = {name: item for name, item in given.items() if name not in mapped}
-    draft = _collapsed(
+    draft = collapsed(
         group_step(function, _name_of(function, "map"), items, rest, _declared_parameters(function, rest)), set(items)
     )
     draft.lists = mapped
@@ -232,7 +232,7 @@ def _declared_parameters(function: Any, passed: Mapping[str, Any]) -> tuple[ir.P
     return tuple(parameter for parameter in declared if parameter.name not in passed)
 
 
-def _collapsed(draft: Draft, items: Collection[str] = ()) -> Draft:
+def collapsed(draft: Draft, items: Collection[str] = ()) -> Draft:
     """The single step of a group in place of the group, where that means the same."""
     body = draft.body
     if body is None or len(body.drafts) != 1 or set(body.parameters) - set(items):
@@ -327,7 +327,7 @@ def _loop_draft(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any],
     given = _by_keyword(function, args, kwargs, what)
     bound = {name: (check_raw(raw, f"{what}: '{name}'"), type_of(raw)) for name, raw in given.items()}
     draft = group_step(function, _name_of(function, "loop"), bound, {}, _declared_parameters(function, {}))
-    return _collapsed(draft)
+    return collapsed(draft)
 
 
 def _in_new_workflow(function: StepFunction[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Draft:

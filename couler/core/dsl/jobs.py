@@ -83,7 +83,7 @@ def run_job(
     """
     where = f"step '{step_name or 'job'}'"
     fields = {
-        "manifest": _manifest(manifest, where),
+        "manifest": manifest_of(manifest, where),
         "success": predicates(success_condition, where),
         "failure": predicates(failure_condition, where),
         "outputs": tuple(ir.JobOutput(name=name, field=field) for name, field in (outputs or {}).items()),
@@ -99,7 +99,12 @@ def run_job(
     return Output(draft, next(iter(draft.known_outputs), "result"))
 
 
-def _manifest(manifest: Mapping[str, Any] | str, where: str) -> Any:
+def manifest_of(manifest: Mapping[str, Any] | str, where: str) -> Any:
+    """The object, from a dict or from YAML text of one document.
+
+    Raises:
+        DefinitionError: It is no Kubernetes object.
+    """
     if isinstance(manifest, str):
         import yaml  # only here: reading YAML is rare, and importing it is not free
 

@@ -101,7 +101,7 @@ def run_script(
     base = source.__name__ if callable(source) else "script"
     where = f"step '{step_name or base}'"
     interpreter = (command,) if isinstance(command, str) else tuple(command)
-    text = _script_text(source, interpreter, where)
+    text = script_text(source, interpreter, where)
     raw_args = _arguments(args, where)
 
     def make_task(adopt: Adopt, given: Mapping[str, Any]) -> ir.Task:
@@ -137,7 +137,12 @@ def _printing_step(
     return Output(draft, next(iter(outputs)))
 
 
-def _script_text(source: str | Callable[..., Any], interpreter: tuple[str, ...], where: str) -> str:
+def script_text(source: str | Callable[..., Any], interpreter: tuple[str, ...], where: str) -> str:
+    """The text that an interpreter runs: source as it is, or a function's source and a call of it.
+
+    Raises:
+        DefinitionError: There is none, or the function cannot be run as a script.
+    """
     if isinstance(source, str):
         if not source.strip():
             raise DefinitionError(f"{where} has no source", "give source text or a Python function")
