@@ -1,5 +1,6 @@
 """Faults that the suite must catch: a place in the package, and what is planted there."""
 
+# ruff: noqa: E501
 from __future__ import annotations
 
 from dataclasses import dataclass
