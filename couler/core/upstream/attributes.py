@@ -237,7 +237,7 @@ def _argo(given: Mapping[str, Any]) -> dict[str, Any]:
     if given.get("env_from") is not None:
         return {"argo": {"container": {"envFrom": list(given["env_from"])}}}
     if given.get("script_pull_policy"):
-        return {"argo": {"script": {"imagePullPolicy": given["script_pull_policy"]}}}
+        return {"argo": {"container": {"imagePullPolicy": given["script_pull_policy"]}}}
     return {}
 
 

@@ -272,8 +272,12 @@ def run_container(
     return _returned(draft, _written(draft, declared) or [OutputEmpty(draft)])
 
 
-_JOB_FIELDS = {"job-id": "metadata.uid", "job-name": "metadata.name", "job-obj": ""}
-"""Output of a job to the field of the finished object; the empty field is the whole object."""
+_JOB_OUTPUTS = (
+    ir.JobOutput(name="job-id", field="metadata.uid", type="str"),
+    ir.JobOutput(name="job-name", field="metadata.name", type="str"),
+    ir.JobOutput(name="job-obj", field="", type="object"),
+)
+"""The identity and the name of the finished object, and the object itself, which is its empty field."""
 
 
 def run_job(
@@ -327,7 +331,7 @@ def run_job(
     used: set[str] = {"job-name", "job-id"}
 
     def make_task(adopt: Adopt, chosen: Mapping[str, Any]) -> ir.Task:
-        outputs = tuple(ir.JobOutput(name=name, field=field) for name, field in _JOB_FIELDS.items() if name in used)
+        outputs = tuple(output for output in _JOB_OUTPUTS if output.name in used)
         return build(ir.JobTask, where, {**fields, "outputs": outputs})
 
     given = {"timeout": timeout, "retry": retry, "pool": pool, "cache": cache}
@@ -335,7 +339,7 @@ def run_job(
         base, step_name, make_task, definition,
         step_options=attributes.step_options(given, of_pods(place.scope), where),
     )  # fmt: skip
-    draft.known_outputs = tuple(_JOB_FIELDS)
+    draft.known_outputs = tuple(output.name for output in _JOB_OUTPUTS)
     return _returned(draft, [OutputJob(draft, used=used)])
 
 

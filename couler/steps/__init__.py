@@ -1,0 +1,1 @@
+"""Ready-made steps, written on the same verbs that programs use."""
