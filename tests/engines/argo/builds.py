@@ -1,0 +1,98 @@
+"""Argo's own controller and executor, built from their Go modules, and the files of their release that a cluster needs."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.engines.kubernetes import cache, golang, images
+
+HERE = Path(__file__).resolve().parent
+DEFAULT = "4.0.7"
+VERSIONS = ("4.0.7", "3.7.18")
+"""Those that have a ``go.mod`` under ``binaries/``: both lines of Argo that are kept up, as far as they are Go modules."""
+
+LINKS = {"workflow/executor/osspecific/signal_linux.go": "signal_darwin.go"}
+"""Symbolic links of the source tree: Go module archives cannot hold them, and the executor does not build without."""
+
+SOURCES = ("api", "cmd", "config", "errors", "manifests", "persist", "pkg", "server", "ui", "util", "workflow")
+
+
+@dataclass(frozen=True)
+class Argo:
+    """One version of Argo, ready to start."""
+
+    version: str
+    controller: Path
+    executor_image: Path
+    """An image archive."""
+    definitions: Path
+    """The folder of the custom resource definitions."""
+
+    @property
+    def executor_image_name(self) -> str:
+        return image_name(self.version)
+
+
+def image_name(version: str) -> str:
+    return f"quay.io/argoproj/argoexec:v{version}"
+
+
+def build(version: str = DEFAULT) -> Argo:
+    """Build one version, or take it from the cache.
+
+    Args:
+        version: One of ``VERSIONS``.
+
+    Returns:
+        Where its parts are.
+    """
+    module = f"github.com/argoproj/argo-workflows/v{version.partition('.')[0]}"
+    source = _whole_source(version, module)
+    build_files = _build_files(version, module, source)
+    folder = f"bin/argo-{version}"
+    variables = {
+        f"{module}.gitTag": f"v{version}",
+        f"{module}.gitCommit": "unknown",
+        f"{module}.gitTreeState": "clean",
+    }
+    controller = golang.executable(
+        f"{folder}/workflow-controller", build_files, f"{module}/cmd/workflow-controller", variables
+    )
+    executor = golang.executable(f"{folder}/argoexec", build_files, f"{module}/cmd/argoexec", variables)
+    image = images.of_executable(
+        f"argoexec-{version}", executor, image_name(version), {"/etc/nsswitch.conf": "hosts: files dns\n"}
+    )
+    return Argo(version, controller, image, source / "manifests" / "base" / "crds" / "full")
+
+
+def _whole_source(version: str, module: str) -> Path:
+    """A copy of the module's source with the links that its archive lacks."""
+
+    def copy(target: Path) -> None:
+        source = golang.module_folder(HERE / "binaries" / f"v{version}", module)
+        for name in SOURCES:
+            if (source / name).is_dir():
+                shutil.copytree(source / name, target / name, copy_function=shutil.copyfile)
+        for file in [*source.glob("*.go"), source / "go.mod", source / "go.sum"]:
+            shutil.copyfile(file, target / file.name)
+        for folder in [target, *(path for path in target.rglob("*") if path.is_dir())]:
+            folder.chmod(0o755)
+        for link, name in LINKS.items():
+            (target / link).symlink_to(name)
+
+    return cache.kept(f"sources/argo-{version}", [version, *SOURCES, *LINKS], copy)
+
+
+def _build_files(version: str, module: str, source: Path) -> Path:
+    """Our ``go.mod`` for this version, with the module replaced by its whole source."""
+    ours = HERE / "binaries" / f"v{version}"
+
+    def write(target: Path) -> None:
+        target.mkdir()
+        replace = f"\nreplace {module} => {source}\n"
+        (target / "go.mod").write_text((ours / "go.mod").read_text() + replace)
+        shutil.copyfile(ours / "go.sum", target / "go.sum")
+
+    return cache.kept(f"sources/argo-{version}-build", [ours, str(source)], write)

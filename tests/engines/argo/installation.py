@@ -1,0 +1,111 @@
+"""Argo Workflows on a running node: its definitions, its rights, its settings, its controller."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.engines.argo.builds import Argo
+from tests.engines.kubernetes.api import Api, Object
+from tests.engines.kubernetes.node import Node
+from tests.engines.s3.server import REGION, S3, SECRET
+
+NAMESPACE = "argo"
+"""Where the controller keeps its settings; workflows run in any other namespace too."""
+HEALTH = "http://127.0.0.1:6060/healthz"
+
+WORKERS = ("--workflow-workers=16", "--pod-cleanup-workers=4", "--qps=200", "--burst=400")
+ENVIRONMENT = {"LEADER_ELECTION_DISABLE": "true", "DEFAULT_REQUEUE_TIME": "1s"}
+
+
+def install(node: Node, argo: Argo, s3: S3) -> None:
+    """Bring Argo onto the node and wait until its controller works."""
+    api = node.api
+    node.load([argo.executor_image])
+    for file in sorted(argo.definitions.glob("argoproj.io_*.yaml")):
+        api.apply_text(_definition_place(file), file.read_text())
+    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    for document in (*rights(), settings(s3)):
+        api.apply(document, NAMESPACE)
+    prepare_namespace(api, "default", s3)
+    node.until(lambda: _established(api), "Argo's definitions are served")
+    _start_controller(node, argo)
+
+
+def prepare_namespace(api: Api, name: str, s3: S3) -> None:
+    """Make a namespace in which workflows can run and store artifacts."""
+    if name != "default":
+        api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    api.apply(s3.credentials(), name)
+
+
+def rights() -> list[Object]:
+    """Every pod may report results; those of workflows may also manage the objects that steps create."""
+    executor = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "workflow-pods"},
+        "rules": [{"apiGroups": ["argoproj.io"], "resources": ["*"], "verbs": ["*"]}],
+    }
+    return [executor, _binding("workflow-pods"), _binding("edit")]
+
+
+def _binding(role: str) -> Object:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": f"pods-{role}"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [
+            {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:serviceaccounts:default"}
+        ],
+    }
+
+
+def settings(s3: S3) -> Object:
+    """The controller's ConfigMap."""
+    repository = {
+        "s3": {
+            "endpoint": s3.endpoint,
+            "bucket": s3.bucket,
+            "region": REGION,
+            "insecure": True,
+            "accessKeySecret": {"name": SECRET, "key": "accesskey"},
+            "secretKeySecret": {"name": SECRET, "key": "secretkey"},
+        }
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "workflow-controller-configmap"},
+        "data": {
+            "artifactRepository": json.dumps(repository),
+            "executor": json.dumps({"imagePullPolicy": "IfNotPresent"}),
+            "workflowEvents": json.dumps({"enabled": False}),
+            "nodeEvents": json.dumps({"enabled": False}),
+        },
+    }
+
+
+def _definition_place(file: Path) -> str:
+    group, _, plural = file.stem.partition("_")
+    return f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.{group}"
+
+
+def _established(api: Api) -> bool:
+    resources = api.get("/apis").get("groups", [])
+    return any(group["name"] == "argoproj.io" for group in resources)
+
+
+def _start_controller(node: Node, argo: Argo) -> None:
+    command = [
+        str(argo.controller),
+        f"--kubeconfig={node.paths.kubeconfig_inside}",
+        f"--namespace={NAMESPACE}",
+        "--configmap=workflow-controller-configmap",
+        f"--executor-image={argo.executor_image_name}",
+        "--executor-image-pull-policy=IfNotPresent",
+        *WORKERS,
+    ]
+    node.inside.start("argo-controller", command, ENVIRONMENT)
+    node.until(lambda: node.inside.succeeds("curl", "--silent", "--fail", HEALTH), "Argo's controller is healthy")

@@ -1,0 +1,3 @@
+module couler.test/pause
+
+go 1.22
