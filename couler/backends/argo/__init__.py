@@ -1,0 +1,1 @@
+"""Argo Workflows: workflows as Kubernetes objects that Argo's controller runs."""

@@ -1,0 +1,382 @@
+"""Templates of the tasks that run something: functions, scripts, containers, pauses and Kubernetes objects."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+from typing import Any
+
+from couler.backends.argo.attributes import (
+    FOLDER,
+    around,
+    container_resources,
+    duration,
+    storage,
+    variables,
+    with_brace,
+)
+from couler.backends.argo.build import Build
+from couler.backends.argo.files import FILES, absolute, is_file_type, location, output_artifact
+from couler.backends.argo.jobs import resource_template
+from couler.backends.argo.names import parameter_name, task_name
+from couler.backends.argo.units import Holes, Result, ScopeTypes, Unit, inputs_of, outputs_of
+from couler.backends.argo.values import Form, container_text
+from couler.backends.argo.wire import static_text, wire
+from couler.core.errors import EngineError
+from couler.core.ir.evaluate import as_text
+from couler.core.ir.graph import outputs_of_one
+from couler.core.ir.json import thaw
+from couler.core.ir.model import (
+    Constant,
+    ContainerTask,
+    FunctionTask,
+    Input,
+    ItemRef,
+    JobTask,
+    ListOf,
+    Output,
+    OutputRef,
+    ParameterRef,
+    ScriptTask,
+    Step,
+    StoredFile,
+    SuspendTask,
+    Value,
+)
+from couler.runner.container import LOADER, OUTPUTS
+
+PAYLOAD = "/couler/payload.json"
+INPUTS = "/couler/inputs"
+SCRIPT = "/couler/script"
+_COPY_SCRIPT = (
+    'mkdir -p /tmp/couler && printf %s "$COULER_SOURCE" > /tmp/couler/script && unset COULER_SOURCE && exec "$@"'
+)
+
+
+def leaf(
+    step: Step, scope: ScopeTypes, build: Build, *, mapped: bool = False, items: frozenset[str] = frozenset()
+) -> Unit:
+    """The template of a step that runs something.
+
+    Args:
+        step: The step.
+        scope: The scope in which it stands.
+        build: What is being built.
+        mapped: Its outputs are gathered by Argo itself, so they come in the form for that; functions only.
+        items: List outputs that a map runs over.
+    """
+    return _Leaf(step, scope, build, mapped, items).unit()
+
+
+class _Leaf:
+    def __init__(self, step: Step, scope: ScopeTypes, build: Build, mapped: bool, items: frozenset[str]) -> None:
+        self.step = step
+        self.scope = scope
+        self.build = build
+        self.mapped = mapped
+        self.items = items
+        self.zipped = step.foreach is not None and len(step.foreach.lists) > 1
+        self.holes = Holes(scope, self.zipped)
+        self.artifacts: list[dict[str, Any]] = []
+        self.given_files: dict[str, Value] = {}
+        self.results: dict[str, Result] = {}
+
+    def unit(self) -> Unit:
+        step, body = self.step, self._body()
+        around(step, body, self.build.claims)
+        self.build.merge_options(step, body)
+        whole = {**inputs_of(self.holes.parameters, self.artifacts), **body}
+        name = self.build.templates.add(task_name(step.name), whole)
+        files = {output.name: output.type for output in self._declared() if is_file_type(output.type)}
+        taken = frozenset(self.items) if isinstance(step.task, FunctionTask) else frozenset()
+        return Unit(name, self.holes.parameters, self.given_files, self.results, files, items=taken)
+
+    def _body(self) -> dict[str, Any]:
+        task = self.step.task
+        match task:
+            case FunctionTask():
+                return self._function(task)
+            case ScriptTask():
+                return self._script(task)
+            case ContainerTask():
+                return self._container(task)
+            case SuspendTask():
+                return {"suspend": {} if task.duration is None else {"duration": duration(task.duration)}}
+            case JobTask():
+                body, self.results = resource_template(self.step, task)
+                return body
+        raise AssertionError(task.kind)
+
+    def _declared(self) -> list[Output]:
+        if isinstance(self.step.task, FunctionTask):
+            return list(self.step.outputs) or [Output(name="result")]
+        return list(outputs_of_one(self.step).values())
+
+    # --- functions ----------------------------------------------------------------------------------------------
+
+    def _function(self, task: FunctionTask) -> dict[str, Any]:
+        payload = self._payload(task)
+        source, pairs = _without_pairs(task.source)
+        if pairs:
+            payload["pairs"] = pairs
+        self.artifacts.insert(0, {"name": "couler-payload", "path": PAYLOAD, "raw": {"data": self._filled(payload)}})
+        self.build.needs_runner = True
+        script: dict[str, Any] = {
+            "image": task.image or self.build.image,
+            "command": ["python3", "-c", LOADER, PAYLOAD],
+            "source": source,
+        }
+        return self._with_container("script", script, self._value_outputs())
+
+    def _payload(self, task: FunctionTask) -> dict[str, Any]:
+        payload: dict[str, Any] = {"step": task.entry, "entry": task.entry, "outputs": self._described()}
+        if task.packages:
+            payload["packages"] = list(task.packages)
+        if self.step.retry is not None and self.step.retry.on is not None and self.step.retry.on.errors:
+            payload["retry_on"] = list(self.step.retry.on.errors)
+        if self.step.working_dir:
+            payload["working_dir"] = absolute(self.step.working_dir)
+        inputs: dict[str, Any] = {}
+        paths: dict[str, list[str | int]] = {}
+        files = []
+        for given in self.step.inputs:
+            if self._is_file(given):
+                inputs[given.name] = self._file_input(given)
+                files.append(given.name)
+                continue
+            value, path = self._without_path(given.value)
+            inputs[given.name] = _Hole(self.holes.named(given.name, value))
+            if path:
+                paths[given.name] = path
+        payload["inputs"] = inputs
+        if paths:
+            payload["paths"] = paths
+        if files:
+            payload["files"] = files
+        payload["limit"] = self.build.limit
+        return payload
+
+    def _without_path(self, value: Value) -> tuple[Value, list[str | int]]:
+        """A reference to the whole of what a value is a part of, and the keys that lead to it."""
+        if isinstance(value, ItemRef):
+            path = [value.name] if self.zipped else []
+            return ItemRef(name=""), [*path, *value.path]
+        if isinstance(value, ParameterRef) or (isinstance(value, OutputRef) and value.default is None):
+            return (value.model_copy(update={"path": ()}) if value.path else value), list(value.path)
+        return value, []
+
+    def _described(self) -> list[dict[str, Any]]:
+        described = []
+        for output in self.step.outputs:
+            entry: dict[str, Any] = {"name": output.name, "type": output.type, "path": ""}
+            if is_file_type(output.type):
+                entry["path"] = absolute(output.path or output.name)
+            if output.default is not None:
+                entry["default"] = thaw(output.default.value)
+            described.append(entry)
+        return described
+
+    def _filled(self, payload: dict[str, Any]) -> str:
+        """The payload as JSON text with a tag for each hole."""
+        inputs = payload.pop("inputs")
+        text = wire(payload)
+        parts = ",".join(f"{wire(name)}:{_json_with_holes(value)}" for name, value in inputs.items())
+        return f'{text[:-1]},"inputs":{{{parts}}}}}'
+
+    def _value_outputs(self) -> list[dict[str, Any]]:
+        found = []
+        for output in self._declared():
+            if is_file_type(output.type):
+                continue
+            name = parameter_name(output.name)
+            file = f"{OUTPUTS}/{output.name}"
+            found.append({"name": name, "valueFrom": {"path": f"{file}.item" if self.mapped else file}})
+            if output.name in self.items and not self.mapped:
+                found.append({"name": f"couler-items-{name}", "valueFrom": {"path": f"{file}.items"}})
+            self.results[output.name] = Result(type=output.type)
+        return found
+
+    # --- scripts and containers -----------------------------------------------------------------------------------
+
+    def _script(self, task: ScriptTask) -> dict[str, Any]:
+        self._appearing_files()
+        image = task.image or self.build.image
+        args = [container_text(value, self.holes) for value in task.args]
+        interpreter = [static_text(part) for part in self._interpreter(task)]
+        pairs = "{" * 2 in task.source
+        if not pairs and not args:
+            return self._with_container("script", {"image": image, "command": interpreter, "source": task.source})
+        if not pairs:
+            self.artifacts.append({"name": "couler-script", "path": SCRIPT, "raw": {"data": task.source}})
+            return self._with_container("container", {"image": image, "command": [*interpreter, SCRIPT], "args": args})
+        container = {
+            "image": image,
+            "command": ["sh", "-c", _COPY_SCRIPT, "couler", *interpreter, "/tmp/couler/script"],
+            "args": args,
+            "env": [{"name": "COULER_SOURCE", "value": static_text(task.source)}],
+        }
+        return self._with_container("container", container)
+
+    def _interpreter(self, task: ScriptTask) -> list[str]:
+        interpreter = list(task.interpreter)
+        if interpreter[0] == "python" and not task.image:
+            interpreter[0] = "python3"
+        if not task.packages:
+            return interpreter
+        install = "python3 -m pip install --quiet --disable-pip-version-check --no-input --target /tmp/couler/packages"
+        packages = " ".join(_shell_quoted(package) for package in task.packages)
+        start = f'{install} {packages} && PYTHONPATH=/tmp/couler/packages exec "$@"'
+        return ["sh", "-c", start, "couler", *interpreter]
+
+    def _container(self, task: ContainerTask) -> dict[str, Any]:
+        self._appearing_files()
+        container: dict[str, Any] = {"image": task.image}
+        if task.pull_policy:
+            container["imagePullPolicy"] = task.pull_policy
+        command = [container_text(value, self.holes) for value in task.command]
+        args = [container_text(value, self.holes) for value in task.args]
+        if command:
+            container["command"] = command
+        if args:
+            container["args"] = args
+        return self._with_container("container", container)
+
+    def _appearing_files(self) -> None:
+        for given in self.step.inputs:
+            if self._is_file(given):
+                self._file_input(given)
+
+    def _text_outputs(self) -> list[dict[str, Any]]:
+        """Values that a script or container writes, and its standard output."""
+        found = []
+        for output in self._declared():
+            if is_file_type(output.type):
+                continue
+            form: Form = "text" if output.type in ("str", "any") else "parsed"
+            if not output.path:
+                self.results[output.name] = Result(form, output.type, stdout=True)
+                continue
+            origin: dict[str, Any] = {"path": absolute(output.path)}
+            if output.default is not None:
+                origin["default"] = as_text(output.default.value) if form == "text" else wire(output.default.value)
+            found.append({"name": parameter_name(output.name), "valueFrom": origin})
+            self.results[output.name] = Result(form, output.type)
+        return found
+
+    # --- what all of them have ---------------------------------------------------------------------------------------
+
+    def _with_container(
+        self, kind: str, container: dict[str, Any], values: list[dict[str, Any]] | None = None
+    ) -> dict[str, Any]:
+        step = self.step
+        if values is None:
+            values = self._text_outputs()
+        env = [*container.pop("env", ()), *variables(step, self.holes)]
+        if step.retry is not None and step.retry.limit:
+            env.append({"name": "COULER_ATTEMPT", "value": "{{=int(retries) + 1}}"})
+        if env:
+            container["env"] = env
+        if step.resources is not None and (amounts := container_resources(step.resources)):
+            container["resources"] = amounts
+        volumes, mounts = storage(step, self.build.claims)
+        if mounts:
+            container["volumeMounts"] = mounts
+        if kind == "container" or step.task.kind == "script":
+            self._set_working_dir(container)
+        with_brace(container)
+        body: dict[str, Any] = {kind: container}
+        if volumes:
+            body["volumes"] = volumes
+        return {**body, **outputs_of(values, self._file_outputs())}
+
+    def _set_working_dir(self, container: dict[str, Any]) -> None:
+        step = self.step
+        outputs = [output.path or output.name for output in self._declared() if output.path or output.type in FILES]
+        paths = [*outputs, *(given.path for given in step.inputs if given.path)]
+        if step.working_dir:
+            container["workingDir"] = absolute(step.working_dir)
+        elif any(not path.startswith("/") for path in paths):
+            container["workingDir"] = FOLDER
+
+    def _file_outputs(self) -> list[dict[str, Any]]:
+        found = []
+        for output in self._declared():
+            if not is_file_type(output.type):
+                continue
+            name = parameter_name(output.name)
+            artifact = output_artifact(output, name)
+            found.append(artifact)
+            if output.store is not None:
+                found.append({**artifact, "name": f"{name}-stored", **location(output.store)})
+        return found
+
+    def _is_file(self, given: Input) -> bool:
+        if "file" in given.type or "folder" in given.type:
+            return True
+        return isinstance(given.value, StoredFile) or (given.type == "any" and bool(given.path))
+
+    def _file_input(self, given: Input) -> Any:
+        """Declare the artifacts of an input; the value for the function: a path, or a list of paths."""
+        if isinstance(given.value, ListOf):
+            return [self._one_file(f"{given.name}-{index}", value, "") for index, value in enumerate(given.value.items)]
+        return self._one_file(given.name, given.value, given.path)
+
+    def _one_file(self, name: str, value: Value, path: str) -> dict[str, str]:
+        artifact_name = parameter_name(name)
+        place = absolute(path) if path else f"{INPUTS}/{artifact_name}/{self._base_name(value)}"
+        artifact: dict[str, Any] = {"name": artifact_name, "path": place}
+        if isinstance(value, StoredFile):
+            artifact.update(location(value))
+        elif isinstance(value, Constant):
+            raise EngineError(
+                f"step '{self.step.name}' takes the file {value.value!r} from this machine, which no pod sees",
+                "give a URL, such as s3://bucket/key, or the file output of a step",
+            )
+        else:
+            self.given_files[artifact_name] = value
+        self.artifacts.append(artifact)
+        return {"$path": place}
+
+    def _base_name(self, value: Value) -> str:
+        """The file's own name, where it is known, so that its ending tells what it is."""
+        if isinstance(value, StoredFile):
+            return posixpath.basename(value.url.partition("?")[0].rstrip("/")) or "file"
+        if isinstance(value, OutputRef):
+            return self.build.base_names.get((id(self.scope), value.step, value.output), "file")
+        return "file"
+
+
+class _Hole:
+    """A place in the payload where the text of a parameter goes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def _json_with_holes(value: Any) -> str:
+    return f"{{{{inputs.parameters.{value.name}}}}}" if isinstance(value, _Hole) else wire(value)
+
+
+def _without_pairs(source: str) -> tuple[str, str]:
+    """The source without two braces together, and the text that stands for them; empty when there were none."""
+    if "{" * 2 not in source:
+        return source, ""
+    sign = "{%{"
+    while sign in source:
+        sign = f"{{%{sign[1:]}"
+    source = source.replace("{" * 2, sign)
+    return source, sign
+
+
+def _shell_quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)
+
+
+def declared_base_names(steps: Iterable[Step]) -> Iterable[tuple[str, str, str]]:
+    """Step, output and file name of every file output whose path is known."""
+    for step in steps:
+        for output in step.outputs:
+            if is_file_type(output.type):
+                yield step.name, output.name, posixpath.basename((output.path or output.name).rstrip("/"))

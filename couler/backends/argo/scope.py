@@ -1,0 +1,530 @@
+"""A workflow or a group as a DAG template: its tasks, what they wait for, when they run, and what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from couler.backends.argo.attributes import attempts
+from couler.backends.argo.build import Build, merge, task_options
+from couler.backends.argo.files import is_file_type
+from couler.backends.argo.leaves import declared_base_names, leaf
+from couler.backends.argo.names import parameter_name, task_name, task_names
+from couler.backends.argo.units import (
+    ABSENT,
+    ITEMS,
+    STATUS,
+    Given,
+    Holes,
+    Items,
+    Result,
+    ScopeTypes,
+    Unit,
+    arguments_of,
+    inputs_of,
+    outputs_of,
+)
+from couler.backends.argo.values import (
+    Source,
+    argument,
+    claims,
+    condition_expression,
+    conjunction,
+    native,
+    wire_expression,
+)
+from couler.backends.argo.wire import json_of, member, quoted, wire
+from couler.backends.argo.wrappers import loop, mapping, output_source, shell
+from couler.core.errors import EngineError
+from couler.core.ir.graph import outputs_of as declared_outputs
+from couler.core.ir.graph import references_in, statuses, upstream
+from couler.core.ir.model import (
+    Condition,
+    Constant,
+    ContainerTask,
+    FirstOf,
+    FunctionTask,
+    GroupOutput,
+    GroupTask,
+    ItemRef,
+    OutputRef,
+    Parameter,
+    ParameterRef,
+    ScriptTask,
+    Step,
+    Value,
+)
+
+
+class Scope(ScopeTypes):
+    """The steps that see each other.
+
+    Args:
+        steps: The steps.
+        parameters: Parameters of the workflow or the group.
+        build: What is being built.
+        top: Whether it is the workflow itself, whose parameters are seen everywhere.
+        loops: Loops around it.
+        exports: Outputs that exit handlers read: step to output to global name.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        parameters: Sequence[Parameter],
+        build: Build,
+        *,
+        top: bool,
+        loops: int = 0,
+        exports: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        self.steps = {step.name: step for step in steps}
+        self.parameters = {parameter.name: parameter for parameter in parameters}
+        self.build = build
+        self.top = top
+        self.loops = loops
+        self.exports = exports or {}
+        self.tasks = task_names(self.steps)
+        self.fail_fast = build.stops and _has_branches(steps)
+        self.wanted_items = _wanted_items(steps)
+        self._guards: dict[str, tuple[str, ...]] = {}
+        self._origins: dict[str, frozenset[str]] = {}
+        self._types: dict[str, Mapping[str, Any]] = {}
+        for step, output, name in declared_base_names(steps):
+            build.base_names[id(self), step, output] = name
+        self.units = {name: self._unit(step) for name, step in self.steps.items()}
+
+    # --- the template --------------------------------------------------------------------------------------------
+
+    def body(self, outputs: Sequence[GroupOutput]) -> dict[str, Any]:
+        """``dag`` and ``outputs`` of the template, and what holds for both."""
+        dag: dict[str, Any] = {} if self.build.stops else {"failFast": False}
+        if target := self._target():
+            dag["target"] = target
+        dag["tasks"] = [self._task(step) for step in self.steps.values()]
+        body: dict[str, Any] = {"failFast": True} if self.fail_fast else {}
+        body["dag"] = dag
+        return {**body, **self._outputs(outputs)}
+
+    def results(self, outputs: Sequence[GroupOutput]) -> dict[str, Result]:
+        """How the outputs of the template are read."""
+        return {
+            output.name: Result(type=self._type_of_output(output), may_lack=bool(claims(output.value, self)))
+            for output in outputs
+            if not self._is_file(output)
+        }
+
+    def files(self, outputs: Sequence[GroupOutput]) -> dict[str, str]:
+        """The files that the template gives."""
+        return {output.name: self._type_of_output(output) for output in outputs if self._is_file(output)}
+
+    def _outputs(self, outputs: Sequence[GroupOutput]) -> dict[str, Any]:
+        parameters: list[dict[str, Any]] = []
+        artifacts: list[dict[str, Any]] = []
+        for output in outputs:
+            name = parameter_name(output.name)
+            if self._is_file(output):
+                artifacts.append(self._file_argument(name, output.value))
+                continue
+            exists = conjunction(claims(output.value, self))
+            text = wire_expression(output.value, self)
+            text = f"{exists} ? {text} : '{ABSENT}'" if exists else text
+            parameters.append({"name": name, "valueFrom": {"expression": text}})
+        return outputs_of(parameters, artifacts)
+
+    def _is_file(self, output: GroupOutput) -> bool:
+        kind = self._type_of_output(output)
+        if kind.startswith("list") and ("file" in kind or "folder" in kind):
+            raise EngineError(
+                f"the output '{output.name}' is a list of files, which Argo cannot gather",
+                "give each file an output of its own, or store them at a URL",
+            )
+        return is_file_type(kind)
+
+    def _type_of_output(self, output: GroupOutput) -> str:
+        return output.type if output.type != "any" else self.type_of(output.value)
+
+    def _target(self) -> str:
+        """Tasks that decide how the template ends, where a failure could hide behind a task that reacts to it."""
+        tested = {
+            name
+            for step in self.steps.values()
+            for name in (test.step for test in statuses(step.after_condition))
+            if name in self.steps and not self.steps[name].allow_failure
+        }
+        if self.build.stops or not tested:
+            return ""
+        waited_for = {name for step in self.steps.values() for name in upstream(step)}
+        return " ".join(self.tasks[name] for name in self.steps if name in tested or name not in waited_for)
+
+    # --- one task ------------------------------------------------------------------------------------------------
+
+    def _task(self, step: Step) -> dict[str, Any]:
+        unit = self.units[step.name]
+        task: dict[str, Any] = {"name": self.tasks[step.name], "template": unit.template}
+        if depends := self._depends(step):
+            task["depends"] = depends
+        if guards := self.guards(step.name):
+            task["when"] = f"{{{{={conjunction(guards)}}}}}"
+        given = {name: self._argument(value) for name, value in unit.parameters.items()}
+        files = [self._file_argument(name, value) for name, value in unit.artifacts.items()]
+        task.update(arguments_of(given, files))
+        if step.engine_options:
+            merge(task, task_options(step))
+        return task
+
+    def _depends(self, step: Step) -> str:
+        tested = {test.step for test in statuses(step.after_condition)} if step.after_condition is not None else ()
+        terms = []
+        for name in upstream(step):
+            if name not in self.tasks:
+                continue
+            task = self.tasks[name]
+            hard = name in tested and not self.steps[name].allow_failure and not self.build.stops
+            terms.append(f"({task} || {task}.Failed || {task}.Errored)" if hard else task)
+        return " && ".join(terms)
+
+    def _argument(self, value: Given) -> str:
+        return self._items_argument(value.step) if isinstance(value, Items) else argument(value, self)
+
+    def _items_argument(self, step: Step) -> str:
+        """The items of a map as a list of their JSON texts."""
+        assert step.foreach is not None
+        lists = step.foreach.lists
+        if len(lists) == 1:
+            value = next(iter(lists.values()))
+            if isinstance(value, Constant):
+                return wire([wire(item) for item in value.value])
+            tag = self._items_tag(value)
+            return f"{{{{{tag}}}}}" if tag else f"{{{{={self._items_expression(value)}}}}}"
+        texts = {name: f"fromJSON({self._items_expression(value)})" for name, value in lists.items()}
+        first = next(iter(texts.values()))
+        same = " && ".join(f"len({text}) == len({first})" for text in list(texts.values())[1:])
+        parts = " + ',' + ".join(f"{quoted(wire(name) + ':')} + {text}[#]" for name, text in texts.items())
+        item = rf"'\u007b' + {parts} + '\u007d'"
+        failure = quoted("lists that are mapped together need equal lengths")
+        return f"{{{{={same} ? {json_of(f'map(0..(len({first}) - 1), {item})')} : sprig.fail({failure})}}}}"
+
+    def _items_tag(self, value: Value) -> str:
+        """The variable that holds the JSON texts of a list's items, if a step gives them."""
+        if not isinstance(value, OutputRef) or value.path or value.default is not None:
+            return ""
+        if value.step not in self.units or value.output not in self.units[value.step].items:
+            return ""
+        return f"tasks.{self.tasks[value.step]}.outputs.parameters.{ITEMS}{parameter_name(value.output)}"
+
+    def _items_expression(self, value: Value) -> str:
+        if isinstance(value, Constant):
+            return quoted(wire([wire(item) for item in value.value]))
+        tag = self._items_tag(value)
+        return member(tag) if tag else json_of(f"map({native(value, self)}, toJson(#))")
+
+    def _file_argument(self, name: str, value: Value) -> dict[str, Any]:
+        exists = conjunction(claims(value, self))
+        if isinstance(value, FirstOf):
+            return {"name": name, "fromExpression": self._first_file(value)}
+        artifact: dict[str, Any] = {"name": name, "from": f"{{{{{self._file_tag(value)}}}}}"}
+        return {**artifact, "optional": True} if exists else artifact
+
+    def _first_file(self, value: FirstOf) -> str:
+        text = ""
+        for option in reversed(value.options):
+            path = member(self._file_tag(option))
+            exists = conjunction(claims(option, self))
+            text = f"({exists} ? {path} : {text})" if text and exists else path
+        return text
+
+    def _file_tag(self, value: Value) -> str:
+        match value:
+            case OutputRef() if value.step in self.tasks:
+                return f"tasks.{self.tasks[value.step]}.outputs.artifacts.{parameter_name(value.output)}"
+            case ParameterRef():
+                return f"inputs.artifacts.{parameter_name(value.name)}"
+            case ItemRef():
+                raise EngineError("Argo cannot map over files", "map over their URLs, or over numbers that name them")
+        raise EngineError(f"Argo cannot take a file from a value of kind '{value.kind}'", "give the output of a step")
+
+    # --- when a task runs ------------------------------------------------------------------------------------------
+
+    def guards(self, name: str) -> tuple[str, ...]:
+        """Expressions that must all hold, else the step is skipped."""
+        found = self._guards.get(name)
+        if found is None:
+            found = self._guards[name] = tuple(dict.fromkeys(self._find_guards(self.steps[name])))
+        return found
+
+    def _find_guards(self, step: Step) -> Iterable[str]:
+        for origin in sorted(self._soft_origins_of_after(step), key=list(self.steps).index):
+            yield f"({self._status_is(origin, 'failed')}) == false"
+        for value in _needed(step):
+            yield from claims(value, self)
+        if step.after_condition is not None:
+            yield self._condition(step.after_condition)
+        if step.when is not None and not is_per_item(step):
+            for operand in references_in(step.when):
+                yield from claims(operand, self)
+            yield self._condition(step.when)
+
+    def _condition(self, condition: Condition) -> str:
+        text = condition_expression(condition, self)
+        return text if condition.kind in ("all", "not") else f"({text})"
+
+    def _soft_origins_of_after(self, step: Step) -> frozenset[str]:
+        """Steps whose allowed failure keeps a step from running because of what it is ordered after."""
+        found: set[str] = set()
+        for name in step.after:
+            if name in self.steps:
+                found |= self._origins_of(name) | ({name} if self.steps[name].allow_failure else set())
+        return frozenset(found)
+
+    def _origins_of(self, name: str) -> frozenset[str]:
+        """Steps whose allowed failure keeps this one from running."""
+        found = self._origins.get(name)
+        if found is None:
+            step = self.steps[name]
+            names = set(self._soft_origins_of_after(step))
+            if step.after_condition is None:
+                for producer in _producers(step):
+                    if producer in self.steps:
+                        names |= self._origins_of(producer)
+                        names |= {producer} if self.steps[producer].allow_failure else set()
+            found = self._origins[name] = frozenset(names)
+        return found
+
+    def _skippable(self, name: str) -> bool:
+        return bool(self.guards(name))
+
+    def exists(self, step: str, output: str) -> tuple[str, ...]:
+        """Expressions that all hold when an output exists."""
+        unit = self.units[step]
+        found = []
+        if self._skippable(step):
+            found.append(f"{member(f'tasks.{self.tasks[step]}.status')} != 'Skipped'")
+        if unit.has_status and not self.steps[step].foreach:
+            found.append(f"({self._own_status(step)} ?? '') == 'succeeded'")
+        result = unit.results.get(output)
+        if result is not None and result.may_lack and not unit.has_status:
+            path = member(f"tasks.{self.tasks[step]}.{result.path(output)}")
+            found.append(f"({path} ?? '{ABSENT}') != '{ABSENT}'")
+        return tuple(found)
+
+    def _own_status(self, step: str) -> str:
+        return member(f"tasks.{self.tasks[step]}.outputs.parameters.{STATUS}")
+
+    def _status_is(self, step: str, wanted: str) -> str:
+        status = member(f"tasks.{self.tasks[step]}.status")
+        if wanted == "ended":
+            return "true"
+        if wanted == "skipped":
+            return f"{status} == 'Skipped'"
+        if self.units[step].has_status:
+            return f"{status} != 'Skipped' && ({self._own_status(step)} ?? '') == '{wanted}'"
+        if wanted == "failed":
+            return "false" if self.build.stops else f"({status} == 'Failed' || {status} == 'Error')"
+        return f"{status} == 'Succeeded'"
+
+    # --- what can be seen -------------------------------------------------------------------------------------------
+
+    def whole(self, value: Value) -> Source | None:
+        """Everything is taken apart here."""
+        return None
+
+    def parameter(self, name: str) -> Source:
+        """A parameter of the workflow or the group."""
+        kind = self.parameters[name].type if name in self.parameters else "any"
+        place = "workflow" if self.top else "inputs"
+        return Source(f"{place}.parameters.{parameter_name(name)}", type=kind)
+
+    def output(self, step: str, output: str) -> Source:
+        """An output of a step."""
+        result = self.units[step].results.get(output) or Result()
+        return output_source(self.tasks[step], output, result, self.exists(step, output))
+
+    def item(self, name: str) -> Source:
+        """Only templates inside a map see an item."""
+        raise EngineError(f"the item '{name}' cannot be used here")
+
+    def round(self) -> Source:
+        """Only templates inside a loop see the round."""
+        raise EngineError("the number of the round cannot be used here")
+
+    def loop_output(self, output: str) -> Source:
+        """Only the condition of a loop sees the last round."""
+        raise EngineError(f"the output '{output}' of the last round cannot be used here")
+
+    def run(self, field: str) -> Source:
+        """A fact about the run; the status exists only when all steps have ended."""
+        return run_fact(field, self.build.workflow_name)
+
+    def status(self, step: str, wanted: str) -> str:
+        """An expression for how a step ended."""
+        return f"({self._status_is(step, wanted)})"
+
+    def type_of(self, value: Value) -> str:
+        """Type of a value, as far as it is declared."""
+        match value:
+            case OutputRef() if not value.path and value.default is None:
+                if value.step not in self._types and value.step in self.steps:
+                    self._types[value.step] = declared_outputs(self.steps[value.step])
+                found = self._types.get(value.step, {}).get(value.output)
+                return found.type if found is not None else "any"
+            case ParameterRef() if not value.path and value.name in self.parameters:
+                return self.parameters[value.name].type
+        return "any"
+
+    def global_parameter(self, name: str) -> Source | None:
+        """Parameters of the workflow are seen in every template; those of a group are not."""
+        return self.parameter(name) if self.top else None
+
+    # --- the unit of a step -----------------------------------------------------------------------------------------
+
+    def _unit(self, step: Step) -> Unit:
+        build = self.build
+        items = self.wanted_items.get(step.name, frozenset())
+        allowed = step.allow_failure
+        retried = step.retry is not None and bool(step.retry.limit)
+        per_item = step.foreach is not None and is_per_item(step)
+        apart = allowed or per_item or (retried and build.stops and (self.fail_fast or step.foreach is not None))
+        direct = isinstance(step.task, FunctionTask) and step.loop is None and not apart
+        if isinstance(step.task, GroupTask):
+            unit = self._group(step, step.task)
+        else:
+            plain = step.foreach is None and step.loop is None
+            mapped = direct and step.foreach is not None
+            unit = leaf(step, self, build, mapped=mapped, items=items if plain else frozenset())
+        if step.loop is not None:
+            unit = loop(step, unit, self, build, self.loops + 1 + _loops_inside(step))
+        if step.foreach is not None:
+            if unit.files:
+                raise EngineError(
+                    f"step '{step.name}' writes files for each item of a map, which Argo cannot gather",
+                    "store them at a URL that the item names, and return the URL",
+                )
+            if not direct:
+                unit = self._item_shell(step, unit, allowed)
+            unit = mapping(step, unit, self, build, items)
+        elif allowed or (apart and retried and step.loop is None):
+            unit = shell(step, unit, build, allowed=allowed)
+        if step.name in self.exports:
+            unit = shell(step, unit, build, exported=self.exports[step.name])
+        return unit
+
+    def _item_shell(self, step: Step, unit: Unit, allowed: bool) -> Unit:
+        if not is_per_item(step):
+            return shell(step, unit, self.build, allowed=allowed, mapped=True)
+        assert step.foreach is not None
+        assert step.when is not None
+        holes = Holes(self, len(step.foreach.lists) > 1, taken=unit.parameters)
+        when = f"{{{{={condition_expression(step.when, holes)}}}}}"
+        return shell(step, unit, self.build, allowed=allowed, mapped=True, when=when, holes=holes)
+
+    def _group(self, step: Step, task: GroupTask) -> Unit:
+        inner = Scope(
+            task.steps, task.parameters, self.build, top=False, loops=self.loops + (1 if step.loop is not None else 0)
+        )
+        given = {one.name: one.value for one in step.inputs}
+        parameters: dict[str, Given] = {}
+        artifacts: dict[str, Value] = {}
+        for parameter in task.parameters:
+            value = given.get(parameter.name, parameter.default)
+            if value is None:
+                raise EngineError(f"step '{step.name}' gives no value for the parameter '{parameter.name}'")
+            name = parameter_name(parameter.name)
+            if is_file_type(parameter.type):
+                artifacts[name] = value
+            else:
+                parameters[name] = self._whole_item(step, value)
+        body = {
+            **inputs_of(parameters, [{"name": name} for name in artifacts]),
+            **inner.body(task.outputs),
+        }
+        if step.timeout is not None:
+            raise EngineError(
+                f"step '{step.name}' is a nested workflow with a time limit, which Argo does not have",
+                "set the limit on the steps inside it, or on the whole workflow",
+            )
+        attempts(step, body)
+        self.build.merge_options(step, body)
+        name = self.build.templates.add(task_name(step.name), body)
+        return Unit(name, parameters, artifacts, inner.results(task.outputs), inner.files(task.outputs))
+
+    def _whole_item(self, step: Step, value: Value) -> Value:
+        """A plain item as such; parts of it and items of several lists keep their path."""
+        if isinstance(value, ItemRef) and step.foreach is not None and len(step.foreach.lists) == 1 and not value.path:
+            return ItemRef(name="")
+        return value
+
+
+def run_fact(field: str, workflow: str) -> Source:
+    """Where Argo says something about the run."""
+    if field == "id":
+        return Source("workflow.name", "text", "str")
+    if field == "name":
+        return Source("", "text", "str", expression=quoted(workflow))
+    if field == "status":
+        return Source("", "text", "str", expression="(workflow.status == 'Succeeded' ? 'succeeded' : 'failed')")
+    failures = "(fromJSON(fromJSON(workflow.failures)) ?? [])"
+    names = f"map(filter({failures}, #.templateName != nil), #.displayName)"
+    return Source("", "json", "list[str]", expression=json_of(names))
+
+
+def is_per_item(step: Step) -> bool:
+    """Whether the condition of a step is decided for each item."""
+    return step.when is not None and any(type(ref) is ItemRef for ref in references_in(step.when))
+
+
+def _needed(step: Step) -> Iterable[Value]:
+    """Values of which none may be absent."""
+    yield from (given.value for given in step.inputs)
+    yield from (variable.value for variable in step.env)
+    if isinstance(step.task, ContainerTask):
+        yield from step.task.command
+    if isinstance(step.task, ContainerTask | ScriptTask):
+        yield from step.task.args
+    if step.foreach is not None:
+        yield from (value for value in step.foreach.lists.values())
+
+
+def _producers(step: Step) -> set[str]:
+    """Steps without whose outputs a step is not run."""
+    refs = (ref for value in _needed(step) for ref in references_in(value))
+    return {ref.step for ref in refs if isinstance(ref, OutputRef) and ref.default is None}
+
+
+def _loops_inside(step: Step) -> int:
+    if not isinstance(step.task, GroupTask):
+        return 0
+    return max(
+        ((1 if inner.loop is not None else 0) + _loops_inside(inner) for inner in step.task.steps),
+        default=0,
+    )
+
+
+def _wanted_items(steps: Sequence[Step]) -> dict[str, frozenset[str]]:
+    """Outputs over which a map runs, by step."""
+    found: dict[str, set[str]] = {}
+    for step in steps:
+        if step.foreach is not None:
+            for value in step.foreach.lists.values():
+                if isinstance(value, OutputRef) and not value.path and value.default is None:
+                    found.setdefault(value.step, set()).add(value.output)
+    return {name: frozenset(outputs) for name, outputs in found.items()}
+
+
+def _has_branches(steps: Sequence[Step]) -> bool:
+    """Whether some steps do not wait for each other: whether the longest chain is shorter than the whole."""
+    if len(steps) < 2:
+        return False
+    known = {step.name: step for step in steps}
+    longest: dict[str, int] = {}
+    waiting = [step.name for step in steps]
+    while waiting:
+        name = waiting[-1]
+        before = [other for other in upstream(known[name]) if other in known]
+        missing = [other for other in before if other not in longest]
+        if missing:
+            waiting.extend(missing)
+            continue
+        waiting.pop()
+        longest[name] = 1 + max((longest[other] for other in before), default=0)
+    return max(longest.values()) < len(steps)

@@ -1,0 +1,168 @@
+"""Run one function of a workflow inside a container, where an engine has laid out its source and its inputs.
+
+Needs nothing but a Python of 3.8 or later. Engines ship this text after that of `couler.runner.function`, compressed,
+in the variable ``COULER_RUNNER`` (see `shipped`), and start it as ``python3 -c LOADER PAYLOAD SOURCE`` with
+`LOADER`. The payload is the JSON that `couler.runner.function.run` takes, without ``source``, and with these keys:
+
+- ``paths``: input name to the keys that lead to its value in what was given for it;
+- ``packages``: what to install before;
+- ``pairs``: the text that stands for two opening braces in the source, where an engine would evaluate them;
+- ``retry_on``: names of exceptions that end with the exit code 76, so that an engine can tell them from others.
+
+Each value output is written to a file of its name in `OUTPUTS`, as JSON without two opening braces together, and, for
+engines that gather outputs of many steps as text, in three forms: ``NAME``, ``NAME.item`` with an equals sign before
+it, and, for lists, ``NAME.items``: a list of the JSON texts of its items.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from couler.runner.function import StepError, describe, run  # not shipped: both files are one text there
+
+TYPE_CHECKING = False  # the module typing costs milliseconds
+if TYPE_CHECKING:
+    from typing import Any
+
+OUTPUTS = "/tmp/couler/outputs"
+WORK = "/tmp/couler/work"
+PACKAGES = "/tmp/couler/packages"
+TERMINATION_LOG = "/dev/termination-log"
+RETRY_THIS = 76
+OUT_OF_MEMORY = 137
+LOADER = (
+    "import base64,os,zlib;"
+    "exec(zlib.decompress(base64.b64decode(os.environ.pop('COULER_RUNNER'))),"
+    "{'__name__':'couler_runner','__file__':'<string>'})"
+)
+"""What ``python3 -c`` runs."""
+
+
+def shipped() -> str:
+    """The runner as a text for the variable ``COULER_RUNNER``.
+
+    >>> len(shipped()) < 12_000
+    True
+    """
+    import base64
+    import zlib
+
+    import couler.runner.function
+
+    texts = []
+    for path in (couler.runner.function.__file__, __file__):
+        with open(path, encoding="utf-8") as file:
+            texts.append("".join(line for line in file if not line.startswith(("from couler", "from __future__"))))
+    whole = "from __future__ import annotations\n" + "\n".join(texts)
+    return base64.b64encode(zlib.compress(whole.encode(), 9)).decode()
+
+
+def execute(payload: dict[str, Any], source: str) -> int:
+    """Run the step and write its outputs; the exit status."""
+    if payload.get("pairs"):
+        source = source.replace(payload["pairs"], "{" * 2)
+    payload = dict(payload, source=source, inputs=_inputs(payload))
+    _install(payload.get("packages", ()))
+    result = run(payload)
+    sys.stdout.flush()
+    if "error" in result:
+        return _report(result["error"], payload.get("retry_on", ()))
+    for name, value in result["outputs"].items():
+        _write(name, value)
+    return 0
+
+
+def _inputs(payload: dict[str, Any]) -> dict[str, Any]:
+    inputs = dict(payload.get("inputs", {}))
+    for name, path in payload.get("paths", {}).items():
+        for key in path:
+            try:
+                inputs[name] = inputs[name][key]
+            except (KeyError, IndexError, TypeError):
+                message = f"the value for '{name}' has nothing at {key!r}: {json.dumps(inputs[name]):.200}"
+                raise SystemExit(_say(message)) from None
+    return inputs
+
+
+def _install(packages: list[str]) -> None:
+    if not packages:
+        return
+    import subprocess
+
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    done = subprocess.run([*command, "--target", PACKAGES, *packages], check=False)
+    if done.returncode:
+        raise SystemExit(_say("could not install {}; its output stands above".format(", ".join(packages))))
+    sys.path.insert(0, PACKAGES)
+    os.environ["PYTHONPATH"] = os.pathsep.join([PACKAGES, *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def _report(error: dict[str, Any], retry_on: list[str]) -> int:
+    sys.stderr.write(error["traceback"] or error["message"] + "\n")
+    sys.stderr.flush()
+    _say(error["message"], quiet=True)
+    if error["kind"] == "OutOfMemory":
+        return OUT_OF_MEMORY
+    if any(kind in retry_on for kind in error["kinds"]):
+        return RETRY_THIS
+    return error["exit_code"] or 1
+
+
+def _say(message: str, quiet: bool = False) -> int:
+    """Tell the engine why the step failed; the exit status of failures."""
+    if not quiet:
+        sys.stderr.write(message + "\n")
+    try:
+        with open(TERMINATION_LOG, "w", encoding="utf-8", errors="replace") as file:
+            file.write(message[:3000])
+    except OSError:  # the container has none, or does not let us
+        pass
+    return 1
+
+
+def _write(name: str, value: Any) -> None:
+    os.makedirs(OUTPUTS, exist_ok=True)
+    text = _text(value)
+    forms = {name: text, name + ".item": "=" + text}
+    if isinstance(value, list):
+        forms[name + ".items"] = _text([_text(item) for item in value])
+    for file_name, form in forms.items():
+        with open(os.path.join(OUTPUTS, file_name), "w", encoding="utf-8", errors="surrogatepass") as file:
+            file.write(form)
+
+
+def _text(value: Any) -> str:
+    """JSON in which no two opening braces stand together and all characters survive any replacement of text."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = text.replace("\\\\u007b", "\\u005cu007b").replace("{" * 2, "{\\u007b")
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "".join(map(_character, text))
+
+
+def _character(character: str) -> str:
+    code = ord(character)
+    if code == 0x7F or 0xD800 <= code < 0xE000 or (code > 0xFFFF and not character.isprintable()):
+        return json.dumps(character)[1:-1]
+    return character
+
+
+def _start(arguments: list[str]) -> int:
+    with open(arguments[0], encoding="utf-8") as file:
+        payload = json.load(file)
+    with open(arguments[1], encoding="utf-8") as file:
+        source = file.read()
+    folder = payload.get("working_dir") or WORK
+    os.makedirs(folder, exist_ok=True)
+    os.chdir(folder)
+    sys.path[0] = folder
+    try:
+        return execute(payload, source)
+    except StepError as error:
+        return _report(describe(error), [])
+
+
+if __name__ == "couler_runner":
+    sys.exit(_start(sys.argv[1:]))
