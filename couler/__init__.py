@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from couler.core.dsl import explicit
 from couler.core.dsl.annotations import InFile, InFolder, OutFile, OutFolder, out, param
 from couler.core.dsl.artifacts import (
     create_gcs_artifact,
@@ -121,6 +122,7 @@ __all__ = [
     "engines",
     "equal",
     "exec_while",
+    "explicit",
     "failed_steps",
     "first_of",
     "get_run",
