@@ -130,7 +130,7 @@ def step_options(given: Mapping[str, Any], pods: PodState, where: str) -> dict[s
     _warn(given, where)
     env, secrets = environment(given.get("env"), where)
     if (secret := given.get("secret")) is not None:
-        secrets += _secret(secret, pods, where).uses()
+        secrets = tuple(dict.fromkeys((*secrets, *_secret(secret, pods, where).uses())))
     found = {
         "env": env,
         "secrets": secrets,

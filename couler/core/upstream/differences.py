@@ -24,7 +24,7 @@ class Difference:
         construct: As it stands in a program.
         kind: ``refused`` is an error when the program runs, ``notice`` a warning; the others change nothing in it.
         here: What happens here, and why.
-        instead: What to write instead; may hold ``{…}`` fields that the message fills.
+        instead: What to write instead; an error fills words in braces.
     """
 
     construct: str
@@ -128,7 +128,7 @@ DIFFERENCES: dict[str, Difference] = {
         '`env={"secrets": […]}` with entries that are no `secretKeyRef`',
         "refused",
         "only references to secrets mean the same on every engine",
-        '[{{"name": "TOKEN", "valueFrom": {{"secretKeyRef": {{"name": "store", "key": "token"}}}}}}]',
+        '[{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "store", "key": "token"}}}]',
     ),
     "same-name": Difference(
         "two different steps of one `step_name` in a DAG",
@@ -294,7 +294,10 @@ def refusal(row_name: str, what: str, /, **fields: str) -> DefinitionError:
     """
     row = DIFFERENCES[row_name]
     construct = row.construct.replace("`", "")
-    return DefinitionError(f"{what}: {construct}: {row.here}", row.instead.format(**fields))
+    hint = row.instead
+    for name, value in fields.items():
+        hint = hint.replace(f"{{{name}}}", value)
+    return DefinitionError(f"{what}: {construct}: {row.here}", hint)
 
 
 def notice(name: str, what: str) -> None:
@@ -313,7 +316,6 @@ def as_markdown() -> str:
     """The table for the documentation."""
     lines = ["| in a program | here | what happens | instead |", "| --- | --- | --- | --- |"]
     for row in DIFFERENCES.values():
-        instead = row.instead.replace("{{", "{").replace("}}", "}")
-        cells = (row.construct, row.kind, row.here, f"`{instead}`" if instead else "")
+        cells = (row.construct, row.kind, row.here, row.instead)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"

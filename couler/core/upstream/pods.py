@@ -99,13 +99,12 @@ def dress(draft: Draft, mounts: Any, pods: PodState) -> None:
     for mount in given:
         if not isinstance(mount, VolumeMount):
             raise DefinitionError(f"{draft.describe()}: {mount!r} is no mount", 'couler.VolumeMount("data", "/data")')
-    if all(other is not draft for other, _ in pods.mounts):
-        pods.mounts.append((draft, tuple(given)))
-    _dress(draft, tuple(given), pods)
+    mine = pods.mounts.setdefault(draft, tuple(given))
+    _dress(draft, mine, pods)
 
 
 def _dress_all(pods: PodState) -> None:
-    for draft, mounts in pods.mounts:
+    for draft, mounts in pods.mounts.items():
         _dress(draft, mounts, pods)
 
 

@@ -40,34 +40,44 @@ class Line:
         self.before = tuple(before)
         self.condition = condition
         self.stages: list[list[Draft]] = []
-        self._keys: dict[object, list[Draft]] = {}
+        self._places: dict[Draft, int] = {}
+        self._keys: dict[object, int] = {}
 
     def place(self, draft: Draft, key: object = None) -> None:
         """Put a step into the stage of ``key``, or into one of its own."""
-        stage = self._stage(draft, key)
-        index = next(number for number, other in enumerate(self.stages) if other is stage)
+        index = self._index(draft, key)
         if index:
             _follow(draft, self.stages[index - 1])
         else:
             draft.order_after(name for name in self.before if name not in draft.order)
-        for later in self.stages[index + 1] if index + 1 < len(self.stages) else ():
-            _follow(later, [draft])
+        if index + 1 < len(self.stages):
+            for later in self.stages[index + 1]:
+                _follow(later, [draft])
         if self.condition is not None:
             draft.order_after([self.condition])
 
-    def _stage(self, draft: Draft, key: object) -> list[Draft]:
-        for stage in self.stages:
-            for position, other in enumerate(stage):
-                if other is draft or other.successor is draft:  # declared again, or its notebook cell ran again
-                    stage[position] = draft
-                    return stage
-        stage = self._keys.get(key, []) if key is not None else []
-        if not stage:
-            self.stages.append(stage)
+    def _index(self, draft: Draft, key: object) -> int:
+        """Where the step stands: where it or one that it replaces stood before, with its key, or at the end."""
+        index = self._places.get(draft, self._index_of_replaced(draft))
+        if index is None:
+            index = self._keys.get(key, len(self.stages)) if key is not None else len(self.stages)
+            if index == len(self.stages):
+                self.stages.append([])
+            self.stages[index].append(draft)
         if key is not None:
-            self._keys[key] = stage
-        stage.append(draft)
-        return stage
+            self._keys[key] = index
+        self._places[draft] = index
+        return index
+
+    def _index_of_replaced(self, draft: Draft) -> int | None:
+        """The stage of the step that this one replaces, since its notebook cell runs again."""
+        if not draft.scope.cells:
+            return None
+        for old, index in self._places.items():
+            if old.successor is draft:
+                self.stages[index] = [draft if other is old else other for other in self.stages[index]]
+                return index
+        return None
 
     def note(self, drafts: Iterable[Draft]) -> None:
         """Steps that were ordered elsewhere, and after which the next plain statement runs."""
@@ -113,7 +123,7 @@ class PodState:
     claims: dict[str, str] = field(default_factory=dict)
     new_claims: dict[str, ir.Volume] = field(default_factory=dict)
     tolerations: list[ir.Toleration] = field(default_factory=list)
-    mounts: list[tuple[Draft, tuple[VolumeMount, ...]]] = field(default_factory=list)
+    mounts: dict[Draft, tuple[VolumeMount, ...]] = field(default_factory=dict)
     secrets: dict[str, Secret] = field(default_factory=dict)
     handlers: dict[str, object] = field(default_factory=dict)
 
