@@ -45,7 +45,7 @@ def problems_of(kind: str, data: Any, version: str = NEWEST) -> list[str]:
         kind: A type such as ``WorkflowSpec``, ``Template``, ``Container``, ``PodSpec`` or ``CronWorkflow``, or a path
             that starts at one, such as ``Template.retryStrategy``.
         data: The value given.
-        version: Version of Argo that has to understand it.
+        version: Version of Argo that has to understand it; empty for the newest known.
 
     Raises:
         ValueError: There is no such kind.
@@ -56,7 +56,7 @@ def problems_of(kind: str, data: Any, version: str = NEWEST) -> list[str]:
         >>> problems_of("Template", {"pendingTimeout": "5m"}, version="4.0")
         ['pendingTimeout: exists since Argo 4.1, and the workflow is written for 4.0']
     """
-    return list(_check(_type_at(kind), data, "", _number(version)))
+    return list(_check(_type_at(kind), data, "", _number(version or NEWEST)))
 
 
 def fields_of(kind: str) -> Mapping[str, str]:

@@ -1,0 +1,210 @@
+"""Calls and references that never end, or wait for a value that does not come."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from couler.backends.argo.preflight.reading import LOOPS, Call, Document, Template, mapping, mappings, text
+
+REFERENCE: Final = re.compile(
+    r"\b(?:tasks|steps)(?:\.([-\w]+)|\[\\?['\"]([^'\"\\]+)\\?['\"]\])"
+    r"\.outputs\.(result|parameters)(?:\.([-\w]+)|\[\\?['\"]([^'\"\\]+)\\?['\"]\])?"
+)
+LONE_TAG: Final = re.compile(r"\{\{[^=][^{}]*\}\}")
+ALWAYS: Final = frozenset(("", "true", "{{=true}}", "{{= true }}"))
+BRANCHING: Final = re.compile(r"!|\.(Failed|Errored|Skipped|Omitted|AllFailed|AnySucceeded)\b")
+NAME_IN_DEPENDS: Final = re.compile(r"([a-zA-Z0-9][-a-zA-Z0-9]*)(\.[A-Za-z]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A value that a call or an output of its template takes from another call.
+
+    Attributes:
+        producer: Name of the call that it is taken from.
+        output: ``result``, the name of a parameter, or empty for all parameters.
+        is_guarded: Whether something is said for the case that there is no value.
+    """
+
+    producer: str
+    output: str
+    is_guarded: bool
+
+
+def endless_calls(document: Document) -> Iterator[tuple[str, str]]:
+    """Templates that call themselves, with nothing on the way that could stop it."""
+    edges = {
+        template.name: [
+            called.name
+            for call in template.calls
+            if not _is_optional(call) and (called := document.called(call)) is not None
+        ]
+        for template in document.templates
+    }
+    for template in document.templates:
+        if template.name in _reachable(edges, template.name):
+            yield template.where, "the template calls itself, and no call on the way has a condition"
+
+
+def _reachable(edges: Mapping[str, list[str]], start: str) -> set[str]:
+    found: set[str] = set()
+    waiting = list(edges.get(start, ()))
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += edges.get(name, ())
+    return found
+
+
+def missing_results(document: Document) -> Iterator[tuple[str, str]]:
+    """Standard output, or all outputs at once, of tasks that may be skipped."""
+    for where, consumer, producer, reference in _doubtful(document):
+        if reference.output in ("", "result"):
+            what = "the result" if reference.output else "all outputs"
+            yield where, f"{consumer} takes {what} of {producer.name!r}, which may be skipped"
+
+
+def missing_parameters(document: Document) -> Iterator[tuple[str, str]]:
+    """Outputs of tasks that may be skipped, where no side has a default."""
+    for where, consumer, producer, reference in _doubtful(document):
+        has_default = reference.is_guarded or _has_default(document.called(producer), reference.output)
+        if reference.output not in ("", "result") and not has_default:
+            yield where, f"{consumer} takes {reference.output!r} of {producer.name!r}, which may be skipped"
+
+
+def outputs_of_failures(document: Document) -> Iterator[tuple[str, str]]:
+    """Outputs without a default of tasks that may fail while the workflow goes on."""
+    for template in document.templates:
+        producers = {call.name: call for call in template.calls}
+        for where, consumer, depends, references in _references(document, template):
+            for reference in references:
+                producer = producers.get(reference.producer)
+                if producer is None or not _may_fail(producer, depends):
+                    continue
+                if not _has_default(document.called(producer), reference.output):
+                    output = repr(reference.output or "all outputs")
+                    yield where, f"{consumer} takes {output} of {producer.name!r}, which may have failed"
+
+
+def _may_fail(producer: Call, depends: str) -> bool:
+    goes_on = mapping(producer.data.get("continueOn"))
+    states = r"(Failed|Errored)\b"
+    return bool(goes_on.get("failed") or goes_on.get("error")) or bool(
+        re.search(rf"(?<![-\w]){re.escape(producer.name)}\.{states}", depends)
+    )
+
+
+def _doubtful(document: Document) -> Iterator[tuple[str, str, Call, Reference]]:
+    """References to calls that may not have run when their value is taken."""
+    for template in document.templates:
+        producers = _may_be_missing(template)
+        if not producers:
+            continue
+        conditions = {call.where: _condition(call) for call in template.calls}
+        for where, consumer, depends, references in _references(document, template):
+            for reference in references:
+                producer = producers.get(reference.producer)
+                if producer is not None and not _runs_only_after(conditions.get(where, ""), depends, producer):
+                    yield where, consumer, producer, reference
+
+
+def _may_be_missing(template: Template) -> dict[str, Call]:
+    """Calls by name that may be skipped or, because of others, left out."""
+    found: dict[str, Call] = {}
+    is_growing = True
+    while is_growing:
+        more = {
+            call.name: call
+            for call in template.calls
+            if call.name not in found and (_is_optional(call) or _is_left_out_with(found, call))
+        }
+        found |= more
+        is_growing = bool(more)
+    return found
+
+
+def _is_optional(call: Call) -> bool:
+    return (
+        _condition(call) not in ALWAYS
+        or call.data.get("withParam") is not None
+        or bool(BRANCHING.search(text(call.data.get("depends"))))
+    )
+
+
+def _is_left_out_with(missing: Mapping[str, Call], call: Call) -> bool:
+    named = NAME_IN_DEPENDS.findall(text(call.data.get("depends")))
+    return any(name in missing and state == ".Succeeded" for name, state in named)
+
+
+def _runs_only_after(condition: str, depends: str, producer: Call) -> bool:
+    """Whether a consumer runs only when its producer has run."""
+    if condition not in ALWAYS and condition == _condition(producer):
+        return True
+    if "||" in depends or "!" in depends:
+        return False
+    named = dict(NAME_IN_DEPENDS.findall(depends))
+    if named.get(producer.name) == ".Succeeded":
+        return True
+    is_skipped = _condition(producer) not in ALWAYS or producer.data.get("withParam") is not None
+    return named.get(producer.name) == "" and not is_skipped
+
+
+def _condition(call: Call) -> str:
+    return text(call.data.get("when")).strip()
+
+
+def _references(document: Document, template: Template) -> Iterator[tuple[str, str, str, list[Reference]]]:
+    """Where, who, its ``depends``, and what it takes: of each call, and of the outputs of the template."""
+    for call in template.calls:
+        depends = text(call.data.get("depends"))
+        called = document.called(call)
+        found = []
+        for parameter in mappings(mapping(call.data.get("arguments")).get("parameters")):
+            value = text(parameter.get("value"))
+            has_default = bool(LONE_TAG.fullmatch(value)) and _input_has_default(called, parameter.get("name"))
+            found += list(_in_text(value, has_default))
+        for field in ("when", *LOOPS):
+            found += list(_in_text(text(call.data.get(field)), False))
+        if found:
+            yield call.where, f"the {call.kind}", depends, found
+    for parameter in template.parameters("outputs"):
+        source = mapping(parameter.get("valueFrom"))
+        has_default = source.get("default") is not None
+        taken = f"{text(source.get('parameter'))} {text(source.get('expression'))}"
+        references = list(_in_text(taken, has_default))
+        if references:
+            yield template.where, f"the output {parameter.get('name')!r}", "", references
+
+
+def _in_text(value: str, has_default: bool) -> Iterator[Reference]:
+    if ".outputs." not in value:
+        return
+    is_guarded = has_default or "??" in value or "== nil" in value or "!= nil" in value
+    for dotted, quoted, kind, dotted_output, quoted_output in REFERENCE.findall(value):
+        output = "result" if kind == "result" else dotted_output or quoted_output
+        yield Reference(dotted or quoted, output, is_guarded)
+
+
+def _has_default(producer: Template | None, output: str) -> bool:
+    """Whether the template called gives an output a default; one of another document is trusted to."""
+    if producer is None:
+        return True
+    return any(
+        mapping(parameter.get("valueFrom")).get("default") is not None
+        for parameter in producer.parameters("outputs")
+        if parameter.get("name") == output
+    )
+
+
+def _input_has_default(called: Template | None, name: Any) -> bool:
+    if called is None:
+        return True
+    return any(
+        parameter.get("default") is not None
+        for parameter in called.parameters("inputs")
+        if parameter.get("name") == name
+    )

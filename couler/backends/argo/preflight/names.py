@@ -1,0 +1,166 @@
+"""Names that Argo, Kubernetes or the language of ``depends`` do not take."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from couler.backends.argo.preflight.reading import WITH_PODS, Call, Document, Template, mapping, mappings, text
+
+FIELD_NAME: Final = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
+VALUE_NAME: Final = re.compile(r"[-a-zA-Z0-9_]+")
+FILE_NAME: Final = re.compile(r"[-a-zA-Z0-9_{}.]+")
+OBJECT_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+LONGEST: Final = 128
+LONGEST_OBJECT: Final = {"CronWorkflow": 52}
+LONGEST_LABEL: Final = 63
+KEYWORDS: Final = frozenset(
+    [
+        "in",
+        "not",
+        "and",
+        "or",
+        "matches",
+        "contains",
+        "startsWith",
+        "endsWith",
+        "true",
+        "false",
+        "nil",
+        "let",
+        "if",
+        "else",
+    ],
+)
+RESERVED: Final = frozenset(("wait", "supervisor"))
+WORD: Final = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
+
+
+def length(document: Document) -> Iterator[tuple[str, str]]:
+    """Names of objects that do not fit into a label."""
+    name = text(document.metadata.get("name"))
+    longest = LONGEST_OBJECT.get(document.kind, LONGEST_LABEL)
+    if len(name) > longest:
+        yield "", f"the name has {len(name)} characters, and a {document.kind}'s may have {longest}"
+
+
+def characters(document: Document) -> Iterator[tuple[str, str]]:
+    """Names of objects with characters that Kubernetes does not take."""
+    name, stem = text(document.metadata.get("name")), text(document.metadata.get("generateName"))
+    if name and not OBJECT_NAME.fullmatch(name):
+        yield "", f"the name {name!r} has characters that names of objects may not have"
+    elif stem and not name and not OBJECT_NAME.fullmatch(f"{stem}x"):
+        yield "", f"the start of the name {stem!r} has characters that names of objects may not have"
+
+
+def templates_and_tasks(document: Document) -> Iterator[tuple[str, str]]:
+    """Names of templates, tasks and steps that the schema refuses."""
+    for template in document.templates:
+        if not template.is_inline:
+            yield from _field_name(template.where, template.name, "the template")
+        for call in template.calls:
+            if "{{" not in call.name:
+                yield from _field_name(call.where, call.name, f"the {call.kind}")
+
+
+def _field_name(where: str, name: str, what: str) -> Iterator[tuple[str, str]]:
+    if len(name) > LONGEST:
+        yield where, f"the name of {what} has {len(name)} characters, and may have {LONGEST}"
+    if not FIELD_NAME.fullmatch(name):
+        yield where, f"{what} is called {name!r}, and may have letters, digits and hyphens only"
+
+
+def uppercase(document: Document) -> Iterator[tuple[str, str]]:
+    """Templates whose pods would have capital letters in their names."""
+    for template in document.templates:
+        if not template.is_inline and template.name != template.name.lower() and _has_pods(template):
+            yield template.where, f"the template is called {template.name!r}, with capital letters"
+
+
+def _has_pods(template: Template) -> bool:
+    return any(field in template.data for field in WITH_PODS)
+
+
+def keywords(document: Document) -> Iterator[tuple[str, str]]:
+    """Tasks whose name is a word of the expression language and that others depend on."""
+    for template in document.templates:
+        named = {word for call in template.calls for word in _depended_on(call)}
+        for call in template.calls:
+            if call.name in KEYWORDS and call.name in named:
+                yield call.where, f"the task is called {call.name!r}, and others depend on it"
+
+
+def _depended_on(call: Call) -> Iterator[str]:
+    yield from WORD.findall(text(call.data.get("depends")))
+    dependencies = call.data.get("dependencies")
+    yield from map(text, dependencies if isinstance(dependencies, list | tuple) else ())
+
+
+def leading_digits(document: Document) -> Iterator[tuple[str, str]]:
+    """Tasks that begin with a digit where ``depends`` or ``dependencies`` is used."""
+    for template in document.templates:
+        if any(call.data.get("depends") for call in template.calls):
+            beginners = template.calls
+        else:
+            beginners = tuple(call for call in template.calls if call.data.get("dependencies"))
+        for call in beginners:
+            if call.kind == "task" and call.name[:1].isdigit():
+                yield call.where, f"the name {call.name!r} begins with a digit"
+
+
+def values_and_files(document: Document) -> Iterator[tuple[str, str]]:
+    """Names of parameters and artifacts that the schema refuses."""
+    for where, holder in _holders(document):
+        for what, rule in (("parameter", VALUE_NAME), ("artifact", FILE_NAME)):
+            for part in mappings(holder.get(f"{what}s")):
+                name = part.get("name")
+                if not (isinstance(name, str) and rule.fullmatch(name)):
+                    yield where, f"the {what} is called {name!r}, and may have letters, digits, hyphens and _ only"
+
+
+def _holders(document: Document) -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    yield "arguments", mapping(document.spec.get("arguments"))
+    for template in document.templates:
+        yield template.where, mapping(template.data.get("inputs"))
+        yield template.where, mapping(template.data.get("outputs"))
+        for call in template.calls:
+            yield call.where, mapping(call.data.get("arguments"))
+
+
+def twice(document: Document) -> Iterator[tuple[str, str]]:
+    """Templates, tasks and parameters of one name."""
+    named = [template.name for template in document.templates if not template.is_inline]
+    yield from (("", f"{count} templates are called {name!r}") for name, count in _repeated(named))
+    for template in document.templates:
+        for name, count in _repeated(call.name for call in template.calls):
+            yield template.where, f"{count} tasks are called {name!r}"
+    for where, holder in _holders(document):
+        for what in ("parameters", "artifacts"):
+            for name, count in _repeated(text(part.get("name")) for part in mappings(holder.get(what))):
+                yield where, f"{count} {what} are called {name!r}"
+
+
+def _repeated(names: Iterable[str]) -> list[tuple[str, int]]:
+    return [(name, count) for name, count in Counter(names).items() if count > 1]
+
+
+def containers(document: Document) -> Iterator[tuple[str, str]]:
+    """Containers with names that Argo keeps for itself."""
+    for template in document.templates:
+        for where, container in template.containers():
+            name = text(container.get("name"))
+            if name in RESERVED or name.startswith("artifact-plugin-"):
+                yield where, f"the container is called {name!r}"
+
+
+def main_container(document: Document) -> Iterator[tuple[str, str]]:
+    """Container sets that exchange files or values and have no container ``main``."""
+    for template in document.templates:
+        held = mapping(template.data.get("containerSet"))
+        names = {text(container.get("name")) for container in mappings(held.get("containers"))}
+        inputs, outputs = mapping(template.data.get("inputs")), mapping(template.data.get("outputs"))
+        is_exchanging = inputs.get("artifacts") or outputs.get("artifacts") or outputs.get("parameters")
+        if held and is_exchanging and "main" not in names:
+            yield template.where, "the containers have outputs or input files, and none is called 'main'"
