@@ -20,7 +20,7 @@ from couler.core.constants import (
 from couler.core.dsl.artifacts import create_gcs_artifact, create_git_artifact, create_hdfs_artifact
 from couler.core.dsl.options import secret
 from couler.core.dsl.workflows import Building, implicit_exists, take_implicit
-from couler.core.errors import DefinitionError
+from couler.core.errors import CoulerError, DefinitionError
 from couler.core.states import _cleanup, get_secret, get_step_output, workflow
 from couler.core.templates import (
     Artifact,
@@ -76,6 +76,7 @@ __all__ = [
     "Artifact",
     "ArtifactType",
     "Cache",
+    "CoulerError",
     "CronWorkflowCRD",
     "DnsConfig",
     "DnsConfigOption",

@@ -347,7 +347,7 @@ def test_an_error_inside_a_block_leaves_nothing_locked(build: Callable[[], Built
         lambda: couler.exec_while(couler.equal("heads"), wrong),
         lambda: couler.concurrent([wrong]),
         lambda: couler.concurrent([wrong], subtasks=True),
-        lambda: couler.set_exit_handler(couler.WFStatus.Failed, wrong),  # type: ignore[arg-type]
+        lambda: couler.set_exit_handler(couler.WFStatus.Failed, wrong),
     ):
         with pytest.raises(KeyError):
             block()

@@ -60,7 +60,10 @@ def test_settings_of_the_workflow(build: Callable[[], Built]) -> None:
         cron=("0 3 * * *",), timezone="UTC", concurrency="forbid", suspended=True, starting_deadline=10
     )
     assert found.engine_options["argo"]["ttlStrategy"] == {"secondsAfterCompletion": 5400}
-    assert found.engine_options["argo"]["cron"] == {"successfulJobsHistoryLimit": 5, "failedJobsHistoryLimit": 2}
+    assert found.engine_options["argo"]["cronWorkflow"] == {
+        "successfulJobsHistoryLimit": 5,
+        "failedJobsHistoryLimit": 2,
+    }
 
 
 def test_a_workflow_is_named_after_its_file(tmp_path: Path) -> None:

@@ -50,6 +50,19 @@ def test_a_script_may_use_names_of_its_module(run_here: Callable[[], Run]) -> No
     assert results(run_here()) == {"greet": "3"}
 
 
+def test_a_function_runs_in_old_pythons_too(build: Callable[[], Built]) -> None:
+    def plain(a: int = 1) -> None:
+        print(a)  # noqa: T201
+
+    def modern(a: int | None = None) -> None:
+        print(a)  # noqa: T201
+
+    couler.run_script(image="python:3.6", source=plain, step_name="plain")
+    couler.run_script(image="python:3.6", source=modern, step_name="modern")
+    sources = [step.task.source for step in build().workflow.steps if isinstance(step.task, ir.ScriptTask)]
+    assert ["__future__" in source for source in sources] == [False, True]
+
+
 def test_source_text_is_run_by_the_command(run_here: Callable[[], Run]) -> None:
     couler.run_script(image="bash", command=["bash", "-e"], source="echo $((2 + 3)) $1", args="five", step_name="add")
     assert results(run_here()) == {"add": "5 five"}
@@ -168,6 +181,9 @@ def test_what_surrounds_a_step(build: Callable[[], Built]) -> None:
     assert (step.timeout, step.retry, step.daemon) == (60, ir.Retry(limit=3), True)
     assert (step.working_dir, step.task.pull_policy) == ("/work", "Always")
     assert step.cache == ir.CachePolicy(max_age=5400, salt="results/train")
+    assert step.engine_options["argo"] == {
+        "memoize": {"key": "train", "maxAge": "1h30m", "cache": {"configMap": {"name": "results"}}}
+    }
 
 
 def test_other_keys_for_a_gpu(build: Callable[[], Built]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from couler.core.dsl.options import seconds
 from couler.core.ir import model as ir
@@ -27,3 +28,11 @@ class Cache:
         """
         age = seconds(self.max_age) if self.max_age else None
         return ir.CachePolicy(max_age=age, salt=f"{self.name}/{self.key}")
+
+    def memoize(self) -> dict[str, Any]:
+        """Argo's own rule: the key alone decides, and results are kept in a ConfigMap.
+
+        >>> Cache("results", "train").memoize()["cache"]
+        {'configMap': {'name': 'results'}}
+        """
+        return {"key": self.key, "maxAge": self.max_age, "cache": {"configMap": {"name": self.name}}}

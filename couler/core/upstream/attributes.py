@@ -13,6 +13,7 @@ from couler.core.dsl.conditions import Deferred
 from couler.core.errors import DefinitionError, near
 from couler.core.ir import model as ir
 from couler.core.templates.artifact import Artifact, TypedArtifact
+from couler.core.templates.cache import Cache
 from couler.core.templates.output import Output, OutputArtifact, flat
 from couler.core.upstream.constants import ImagePullPolicy
 from couler.core.upstream.differences import notice, refusal
@@ -227,18 +228,22 @@ def _retry(given: Any, where: str) -> ir.Retry | None:
 
 def _cache(given: Any, where: str) -> Any:
     try:
-        return given.policy() if hasattr(given, "policy") else given
+        return given.policy() if isinstance(given, Cache) else given
     except DefinitionError as error:
         raise DefinitionError(f"{where}: max_age of the cache: {error.message}", error.hint) from None
 
 
 def _argo(given: Mapping[str, Any]) -> dict[str, Any]:
     """Raw fields of Argo's templates for what has no word of its own."""
+    container: dict[str, Any] = {}
     if given.get("env_from") is not None:
-        return {"argo": {"container": {"envFrom": list(given["env_from"])}}}
+        container["envFrom"] = list(given["env_from"])
     if given.get("script_pull_policy"):
-        return {"argo": {"container": {"imagePullPolicy": given["script_pull_policy"]}}}
-    return {}
+        container["imagePullPolicy"] = given["script_pull_policy"]
+    found: dict[str, Any] = {"container": container} if container else {}
+    if isinstance(given.get("cache"), Cache):
+        found["memoize"] = given["cache"].memoize()
+    return {"argo": found} if found else {}
 
 
 def pull_policy(policy: Any, where: str) -> str:

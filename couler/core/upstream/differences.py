@@ -218,7 +218,8 @@ DIFFERENCES: dict[str, Difference] = {
     "cache": Difference(
         "`Cache(name, key, max_age)`",
         "different",
-        "name and key are part of a key that also covers the step's code and inputs, so a changed step is run again",
+        "on Argo the key alone decides, as before; on other engines the name and the key are part of one that also "
+        "covers the step's code and inputs, so a changed step is run again",
     ),
     "status-failures": Difference(
         '`set_dependencies(…, "A || B")` when A fails',

@@ -67,7 +67,7 @@ def config_workflow(
     if cron_config is not None:
         limits = {argo: cron_config[key] for key, argo in _LIMITS.items() if key in cron_config}
         if limits:
-            add_argo_options(scope, {"cron": limits})
+            add_argo_options(scope, {"cronWorkflow": limits})
 
 
 def refuse_cluster_config(file: str | None = None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -110,6 +112,28 @@ def _written(draft: Draft, declared: Sequence[ir.Output]) -> list[Output]:
 
 _STDOUT = ir.Output(name="result", type="str")
 
+_FUTURE = "from __future__ import annotations\n"
+
+
+def for_old_pythons(text: str) -> str:
+    r"""The source of a function without the statement that Python 3.6 does not know, where nothing needs it.
+
+    >>> for_old_pythons("from __future__ import annotations\n\ndef f() -> None: ...\n")
+    'def f() -> None: ...\n'
+    """
+    nodes = [inner for node in ast.walk(ast.parse(text)) for inner in ast.walk(_annotations(node))]
+    if any(isinstance(node, (ast.Subscript, ast.BinOp, ast.Attribute)) for node in nodes):
+        return text
+    if any(isinstance(node, ast.Name) and not hasattr(builtins, node.id) for node in nodes):
+        return text
+    return text.removeprefix(_FUTURE).lstrip("\n")
+
+
+def _annotations(node: ast.AST) -> ast.Tuple:
+    found = [getattr(node, name, None) for name in ("annotation", "returns")]
+    return ast.Tuple([item for item in found if isinstance(item, ast.expr)])
+
+
 # --- the verbs --------------------------------------------------------------------------------------------------
 
 
@@ -173,6 +197,7 @@ def run_script(
     place = placing()
     interpreter = tuple(flat(command)) or ("python",)
     text = script_text(source, interpreter, where)
+    text = for_old_pythons(text) if callable(source) else text
     values, files = attributes.arguments(args, place.handed, where)
     given = {**definition, "script_pull_policy": attributes.pull_policy(image_pull_policy, where)}
     declared = attributes.outputs(output, where)
