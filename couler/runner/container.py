@@ -6,18 +6,19 @@ in the variable ``COULER_RUNNER`` (see `shipped`), and start it as ``python3 -c 
 
 - ``paths``: input name to the keys that lead to its value in what was given for it;
 - ``packages``: what to install before;
-- ``pairs``: the text that stands for two opening braces in the source, where an engine would evaluate them;
+- ``signs``: pairs of texts: what stands in the source for something that an engine would evaluate, and for what;
 - ``retry_on``: names of exceptions that end with the exit code 76, so that an engine can tell them from others.
 
-Each value output is written to a file of its name in `OUTPUTS`, as JSON without two opening braces together, and, for
-engines that gather outputs of many steps as text, in three forms: ``NAME``, ``NAME.item`` with an equals sign before
-it, and, for lists, ``NAME.items``: a list of the JSON texts of its items.
+Each value output is written to a file of its name in `OUTPUTS`, as JSON without anything that an engine expands. For
+engines that gather outputs of many steps as text there are ``NAME.item``, with an equals sign before it, and, for
+lists, ``NAME.items``: a list of the JSON texts of its items.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 
 from couler.runner.function import StepError, describe, run  # not shipped: both files are one text there
@@ -61,8 +62,8 @@ def shipped() -> str:
 
 def execute(payload: dict[str, Any], source: str) -> int:
     """Run the step and write its outputs; the exit status."""
-    if payload.get("pairs"):
-        source = source.replace(payload["pairs"], "{" * 2)
+    for sign, meaning in payload.get("signs", ()):
+        source = source.replace(sign, meaning)
     payload = dict(payload, source=source, inputs=_inputs(payload))
     _install(payload.get("packages", ()))
     result = run(payload)
@@ -134,9 +135,10 @@ def _write(name: str, value: Any) -> None:
 
 
 def _text(value: Any) -> str:
-    """JSON in which no two opening braces stand together and all characters survive any replacement of text."""
+    """JSON in which nothing can be taken for a variable and all characters survive any replacement of text."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    text = text.replace("\\\\u007b", "\\u005cu007b").replace("{" * 2, "{\\u007b")
+    text = re.sub(r"\\\\u00(7b|24)", r"\\u005cu00\1", text).replace("{" * 2, "{\\u007b")
+    text = re.sub(r"\$(?=[$(])", r"\\u0024", text)
     if text.isascii() and "\x7f" not in text:
         return text
     return "".join(map(_character, text))

@@ -71,8 +71,8 @@ def _spec(workflow: Workflow, build: Build) -> dict[str, Any]:
     if workflow.service_account:
         spec["serviceAccountName"] = workflow.service_account
     names = exports(workflow)
-    scope = Scope(workflow.steps, workflow.parameters, build, top=True, exports=names)
-    entry = {"name": spec["entrypoint"], **scope.body(workflow.outputs)}
+    scope = Scope(workflow.steps, workflow.parameters, workflow.outputs, build, top=True, exports=names)
+    entry = {"name": spec["entrypoint"], **scope.body()}
     last = [{"name": EXIT, **exit_template(workflow, build, names)}] if workflow.exit_handlers else []
     if build.claims:
         spec["volumeClaimTemplates"] = list(build.claims.values())

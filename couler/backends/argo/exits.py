@@ -48,7 +48,7 @@ class _ExitScope(Scope):
         self._handlers = {handler.step.name: handler for handler in workflow.exit_handlers}
         self._globals = names
         steps = [handler.step for handler in workflow.exit_handlers]
-        super().__init__(steps, workflow.parameters, build, top=True)
+        super().__init__(steps, workflow.parameters, (), build, top=True)
         self.fail_fast = False
 
     def output(self, step: str, output: str) -> Source:
@@ -77,4 +77,4 @@ class _ExitScope(Scope):
 def exit_template(workflow: Workflow, build: Build, names: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     """The template with all handlers; it succeeds whatever becomes of them, as their failure changes nothing."""
     scope = _ExitScope(workflow, build, names)
-    return scope.body(())
+    return scope.body()

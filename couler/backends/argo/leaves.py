@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,7 +20,7 @@ from couler.backends.argo.build import Build
 from couler.backends.argo.files import FILES, absolute, is_file_type, location, output_artifact
 from couler.backends.argo.jobs import resource_template
 from couler.backends.argo.names import parameter_name, task_name
-from couler.backends.argo.units import Holes, Result, ScopeTypes, Unit, inputs_of, outputs_of
+from couler.backends.argo.units import UNWRITTEN, Holes, Result, ScopeTypes, Unit, inputs_of, outputs_of
 from couler.backends.argo.values import Form, container_text
 from couler.backends.argo.wire import static_text, wire
 from couler.core.errors import EngineError
@@ -48,6 +49,9 @@ from couler.runner.container import LOADER, OUTPUTS
 PAYLOAD = "/couler/payload.json"
 INPUTS = "/couler/inputs"
 SCRIPT = "/couler/script"
+_EXPANDED = ("{" * 2, "$" * 2, "$(")
+_RISKY_SCRIPT = re.compile(r"\{\{|\$\$|\$\([A-Za-z_][A-Za-z0-9_.-]*\)")
+"""What Argo or Kubernetes may expand in the text of a script: tags, two dollars, and what looks like a variable."""
 _COPY_SCRIPT = (
     'mkdir -p /tmp/couler && printf %s "$COULER_SOURCE" > /tmp/couler/script && unset COULER_SOURCE && exec "$@"'
 )
@@ -116,9 +120,9 @@ class _Leaf:
 
     def _function(self, task: FunctionTask) -> dict[str, Any]:
         payload = self._payload(task)
-        source, pairs = _without_pairs(task.source)
-        if pairs:
-            payload["pairs"] = pairs
+        source, signs = _inert(task.source)
+        if signs:
+            payload["signs"] = signs
         self.artifacts.insert(0, {"name": "couler-payload", "path": PAYLOAD, "raw": {"data": self._filled(payload)}})
         self.build.needs_runner = True
         script: dict[str, Any] = {
@@ -203,10 +207,10 @@ class _Leaf:
         image = task.image or self.build.image
         args = [container_text(value, self.holes) for value in task.args]
         interpreter = [static_text(part) for part in self._interpreter(task)]
-        pairs = "{" * 2 in task.source
-        if not pairs and not args:
+        risky = _RISKY_SCRIPT.search(task.source) is not None
+        if not risky and not args:
             return self._with_container("script", {"image": image, "command": interpreter, "source": task.source})
-        if not pairs:
+        if not risky:
             self.artifacts.append({"name": "couler-script", "path": SCRIPT, "raw": {"data": task.source}})
             return self._with_container("container", {"image": image, "command": [*interpreter, SCRIPT], "args": args})
         container = {
@@ -257,10 +261,13 @@ class _Leaf:
                 self.results[output.name] = Result(form, output.type, stdout=True)
                 continue
             origin: dict[str, Any] = {"path": absolute(output.path)}
+            default = ""
             if output.default is not None:
-                origin["default"] = as_text(output.default.value) if form == "text" else wire(output.default.value)
+                text = as_text(output.default.value) if form == "text" else wire(output.default.value)
+                default = text if _RISKY_SCRIPT.search(text) else ""
+                origin["default"] = UNWRITTEN if default else text
             found.append({"name": parameter_name(output.name), "valueFrom": origin})
-            self.results[output.name] = Result(form, output.type)
+            self.results[output.name] = Result(form, output.type, default=default)
         return found
 
     # --- what all of them have ---------------------------------------------------------------------------------------
@@ -299,12 +306,17 @@ class _Leaf:
             container["workingDir"] = FOLDER
 
     def _file_outputs(self) -> list[dict[str, Any]]:
-        found = []
+        found: list[dict[str, Any]] = []
+        seen: set[str] = set()
         for output in self._declared():
             if not is_file_type(output.type):
                 continue
             name = parameter_name(output.name)
             artifact = output_artifact(output, name)
+            base_name = posixpath.basename(artifact["path"])
+            if base_name in seen:  # Argo would store both under this name; archives have the artifact's own
+                artifact.pop("archive", None)
+            seen.add(base_name)
             found.append(artifact)
             if output.store is not None:
                 found.append({**artifact, "name": f"{name}-stored", **location(output.store)})
@@ -357,15 +369,25 @@ def _json_with_holes(value: Any) -> str:
     return f"{{{{inputs.parameters.{value.name}}}}}" if isinstance(value, _Hole) else wire(value)
 
 
-def _without_pairs(source: str) -> tuple[str, str]:
-    """The source without two braces together, and the text that stands for them; empty when there were none."""
-    if "{" * 2 not in source:
-        return source, ""
-    sign = "{%{"
-    while sign in source:
-        sign = f"{{%{sign[1:]}"
-    source = source.replace("{" * 2, sign)
-    return source, sign
+def _inert(source: str) -> tuple[str, list[list[str]]]:
+    """The source without anything that is expanded on its way, and what stands for that."""
+    signs: list[list[str]] = []
+    for meaning in _EXPANDED:
+        if meaning in source:
+            sign, source = _replaced(source, meaning)
+            signs.insert(0, [sign, meaning])
+    return source, signs
+
+
+def _replaced(source: str, meaning: str) -> tuple[str, str]:
+    """A sign that stands nowhere in the source, and the source with it instead of the text."""
+    filler = "%"
+    while True:
+        sign = f"{meaning[0]}{filler}{meaning[1]}{filler}"
+        text = source.replace(meaning, sign)
+        if sign not in source and meaning not in text and text.replace(sign, meaning) == source:
+            return sign, text
+        filler += "%"
 
 
 def _shell_quoted(text: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from couler.backends.argo.attributes import attempts
 from couler.backends.argo.build import Build, merge, task_options
 from couler.backends.argo.files import is_file_type
 from couler.backends.argo.leaves import declared_base_names, leaf
-from couler.backends.argo.names import parameter_name, task_name, task_names
+from couler.backends.argo.names import NameTable, parameter_name, task_name, task_names
 from couler.backends.argo.units import (
     ABSENT,
     ITEMS,
@@ -34,10 +35,10 @@ from couler.backends.argo.values import (
     wire_expression,
 )
 from couler.backends.argo.wire import json_of, member, quoted, wire
-from couler.backends.argo.wrappers import loop, mapping, output_source, shell
+from couler.backends.argo.wrappers import END, loop, mapping, output_source, shell
 from couler.core.errors import EngineError
 from couler.core.ir.graph import outputs_of as declared_outputs
-from couler.core.ir.graph import references_in, statuses, upstream
+from couler.core.ir.graph import references, references_in, statuses, upstream
 from couler.core.ir.model import (
     Condition,
     Constant,
@@ -62,6 +63,7 @@ class Scope(ScopeTypes):
     Args:
         steps: The steps.
         parameters: Parameters of the workflow or the group.
+        outputs: Outputs of the workflow or the group.
         build: What is being built.
         top: Whether it is the workflow itself, whose parameters are seen everywhere.
         loops: Loops around it.
@@ -72,6 +74,7 @@ class Scope(ScopeTypes):
         self,
         steps: Sequence[Step],
         parameters: Sequence[Parameter],
+        outputs: Sequence[GroupOutput],
         build: Build,
         *,
         top: bool,
@@ -84,9 +87,14 @@ class Scope(ScopeTypes):
         self.top = top
         self.loops = loops
         self.exports = exports or {}
+        self.outputs = outputs
         self.tasks = task_names(self.steps)
+        self._task_names = NameTable(self.tasks.values())
+        self._choices: list[dict[str, Any]] = []
+        self._in_outputs = False
         self.fail_fast = build.stops and _has_branches(steps)
         self.wanted_items = _wanted_items(steps)
+        self.read = _read_outputs(steps, outputs)
         self._guards: dict[str, tuple[str, ...]] = {}
         self._origins: dict[str, frozenset[str]] = {}
         self._types: dict[str, Mapping[str, Any]] = {}
@@ -96,35 +104,37 @@ class Scope(ScopeTypes):
 
     # --- the template --------------------------------------------------------------------------------------------
 
-    def body(self, outputs: Sequence[GroupOutput]) -> dict[str, Any]:
+    def body(self) -> dict[str, Any]:
         """``dag`` and ``outputs`` of the template, and what holds for both."""
         dag: dict[str, Any] = {} if self.build.stops else {"failFast": False}
         if target := self._target():
             dag["target"] = target
-        dag["tasks"] = [self._task(step) for step in self.steps.values()]
+        tasks = [self._task(step) for step in self.steps.values()]
+        dag["tasks"] = [*tasks, *self._choices]
         body: dict[str, Any] = {"failFast": True} if self.fail_fast else {}
         body["dag"] = dag
-        return {**body, **self._outputs(outputs)}
+        self._in_outputs = True
+        return {**body, **self._outputs()}
 
-    def results(self, outputs: Sequence[GroupOutput]) -> dict[str, Result]:
+    def results(self) -> dict[str, Result]:
         """How the outputs of the template are read."""
         return {
             output.name: Result(type=self._type_of_output(output), may_lack=bool(claims(output.value, self)))
-            for output in outputs
+            for output in self.outputs
             if not self._is_file(output)
         }
 
-    def files(self, outputs: Sequence[GroupOutput]) -> dict[str, str]:
+    def files(self) -> dict[str, str]:
         """The files that the template gives."""
-        return {output.name: self._type_of_output(output) for output in outputs if self._is_file(output)}
+        return {output.name: self._type_of_output(output) for output in self.outputs if self._is_file(output)}
 
-    def _outputs(self, outputs: Sequence[GroupOutput]) -> dict[str, Any]:
+    def _outputs(self) -> dict[str, Any]:
         parameters: list[dict[str, Any]] = []
         artifacts: list[dict[str, Any]] = []
-        for output in outputs:
+        for output in self.outputs:
             name = parameter_name(output.name)
             if self._is_file(output):
-                artifacts.append(self._file_argument(name, output.value))
+                artifacts.append(self._file_output(name, output.value))
                 continue
             exists = conjunction(claims(output.value, self))
             text = wire_expression(output.value, self)
@@ -167,8 +177,14 @@ class Scope(ScopeTypes):
         if guards := self.guards(step.name):
             task["when"] = f"{{{{={conjunction(guards)}}}}}"
         given = {name: self._argument(value) for name, value in unit.parameters.items()}
-        files = [self._file_argument(name, value) for name, value in unit.artifacts.items()]
+        files = [self._file_argument(name, value, step) for name, value in unit.artifacts.items()]
         task.update(arguments_of(given, files))
+        chosen = [
+            f["from"][len("{{tasks.") :].partition(".")[0] for f in files if f.get("from", "").startswith("{{tasks.")
+        ]
+        missing = [name for name in chosen if name not in self.tasks.values()]
+        if missing:
+            task["depends"] = " && ".join([*filter(None, [task.get("depends")]), *missing])
         if step.engine_options:
             merge(task, task_options(step))
         return task
@@ -219,12 +235,46 @@ class Scope(ScopeTypes):
         tag = self._items_tag(value)
         return member(tag) if tag else json_of(f"map({native(value, self)}, toJson(#))")
 
-    def _file_argument(self, name: str, value: Value) -> dict[str, Any]:
-        exists = conjunction(claims(value, self))
+    def _file_output(self, name: str, value: Value) -> dict[str, Any]:
         if isinstance(value, FirstOf):
             return {"name": name, "fromExpression": self._first_file(value)}
         artifact: dict[str, Any] = {"name": name, "from": f"{{{{{self._file_tag(value)}}}}}"}
-        return {**artifact, "optional": True} if exists else artifact
+        return {**artifact, "optional": True} if conjunction(claims(value, self)) else artifact
+
+    def _file_argument(self, name: str, value: Value, step: Step) -> dict[str, Any]:
+        if not isinstance(value, FirstOf):
+            return self._file_output(name, value)
+        task = self._task_names.add(f"{self.tasks[step.name]}-{task_name(name)}")
+        self._choices.append(self._choice(task, value))
+        return {"name": name, "from": f"{{{{tasks.{task}.outputs.artifacts.chosen}}}}"}
+
+    def _choice(self, name: str, value: FirstOf) -> dict[str, Any]:
+        """A task that hands on the first file that exists: arguments of Argo cannot choose, outputs can."""
+        names = [f"file-{index}" for index in range(len(value.options))]
+        text = f"inputs.artifacts['{names[-1]}']"
+        for other in reversed(names[:-1]):
+            text = f"inputs.parameters.chosen == '{other}' ? inputs.artifacts['{other}'] : {text}"
+        pause = self.build.templates.add(END, {"suspend": {"duration": "0"}})
+        body = {
+            **inputs_of(["chosen"], [{"name": other, "optional": True} for other in names]),
+            "dag": {"tasks": [{"name": END, "template": pause}]},
+            "outputs": {"artifacts": [{"name": "chosen", "fromExpression": text, "optional": True}]},
+        }
+        chosen = quoted(names[-1])
+        for other, option in reversed(list(zip(names[:-1], value.options[:-1], strict=True))):
+            exists = conjunction(claims(option, self))
+            chosen = f"({exists} ? {quoted(other)} : {chosen})" if exists else quoted(other)
+        steps = dict.fromkeys(self.tasks[option.step] for option in value.options if option.step in self.tasks)
+        files = [
+            {"name": other, "from": f"{{{{{self._file_tag(option)}}}}}", "optional": True}
+            for other, option in zip(names, value.options, strict=True)
+        ]
+        return {
+            "name": name,
+            "template": self.build.templates.add("first-file", body),
+            "depends": " && ".join(steps),
+            **arguments_of({"chosen": f"{{{{={chosen}}}}}"}, files),
+        }
 
     def _first_file(self, value: FirstOf) -> str:
         text = ""
@@ -332,8 +382,10 @@ class Scope(ScopeTypes):
     def parameter(self, name: str) -> Source:
         """A parameter of the workflow or the group."""
         kind = self.parameters[name].type if name in self.parameters else "any"
-        place = "workflow" if self.top else "inputs"
-        return Source(f"{place}.parameters.{parameter_name(name)}", type=kind)
+        if not self.top:
+            return Source(f"inputs.parameters.{parameter_name(name)}", type=kind)
+        tag = f"workflow.parameters.{parameter_name(name)}"
+        return Source(tag, type=kind, expression=self._from_outside(tag))
 
     def output(self, step: str, output: str) -> Source:
         """An output of a step."""
@@ -354,7 +406,12 @@ class Scope(ScopeTypes):
 
     def run(self, field: str) -> Source:
         """A fact about the run; the status exists only when all steps have ended."""
-        return run_fact(field, self.build.workflow_name)
+        found = run_fact(field, self.build.workflow_name)
+        return replace(found, expression=self._from_outside(found.tag)) if found.tag else found
+
+    def _from_outside(self, tag: str) -> str:
+        """Expressions of outputs see nothing but the template, so that other values are put into their text."""
+        return f"{{{{=toJson({member(tag)})}}}}" if self._in_outputs else ""
 
     def status(self, step: str, wanted: str) -> str:
         """An expression for how a step ended."""
@@ -386,12 +443,17 @@ class Scope(ScopeTypes):
         per_item = step.foreach is not None and is_per_item(step)
         apart = allowed or per_item or (retried and build.stops and (self.fail_fast or step.foreach is not None))
         direct = isinstance(step.task, FunctionTask) and step.loop is None and not apart
+        read = self.read.get(step.name, set())
         if isinstance(step.task, GroupTask):
             unit = self._group(step, step.task)
         else:
             plain = step.foreach is None and step.loop is None
             mapped = direct and step.foreach is not None
             unit = leaf(step, self, build, mapped=mapped, items=items if plain else frozenset())
+            if any(unit.results[name].form != "json" for name in unit.results if name in read or step.loop is not None):
+                if step.loop is not None:
+                    unit = shell(step, unit, build)
+                apart = True
         if step.loop is not None:
             unit = loop(step, unit, self, build, self.loops + 1 + _loops_inside(step))
         if step.foreach is not None:
@@ -403,7 +465,7 @@ class Scope(ScopeTypes):
             if not direct:
                 unit = self._item_shell(step, unit, allowed)
             unit = mapping(step, unit, self, build, items)
-        elif allowed or (apart and retried and step.loop is None):
+        elif allowed or (apart and step.loop is None):
             unit = shell(step, unit, build, allowed=allowed)
         if step.name in self.exports:
             unit = shell(step, unit, build, exported=self.exports[step.name])
@@ -419,9 +481,8 @@ class Scope(ScopeTypes):
         return shell(step, unit, self.build, allowed=allowed, mapped=True, when=when, holes=holes)
 
     def _group(self, step: Step, task: GroupTask) -> Unit:
-        inner = Scope(
-            task.steps, task.parameters, self.build, top=False, loops=self.loops + (1 if step.loop is not None else 0)
-        )
+        loops = self.loops + (1 if step.loop is not None else 0)
+        inner = Scope(task.steps, task.parameters, task.outputs, self.build, top=False, loops=loops)
         given = {one.name: one.value for one in step.inputs}
         parameters: dict[str, Given] = {}
         artifacts: dict[str, Value] = {}
@@ -436,7 +497,7 @@ class Scope(ScopeTypes):
                 parameters[name] = self._whole_item(step, value)
         body = {
             **inputs_of(parameters, [{"name": name} for name in artifacts]),
-            **inner.body(task.outputs),
+            **inner.body(),
         }
         if step.timeout is not None:
             raise EngineError(
@@ -446,7 +507,7 @@ class Scope(ScopeTypes):
         attempts(step, body)
         self.build.merge_options(step, body)
         name = self.build.templates.add(task_name(step.name), body)
-        return Unit(name, parameters, artifacts, inner.results(task.outputs), inner.files(task.outputs))
+        return Unit(name, parameters, artifacts, inner.results(), inner.files())
 
     def _whole_item(self, step: Step, value: Value) -> Value:
         """A plain item as such; parts of it and items of several lists keep their path."""
@@ -509,6 +570,21 @@ def _wanted_items(steps: Sequence[Step]) -> dict[str, frozenset[str]]:
                 if isinstance(value, OutputRef) and not value.path and value.default is None:
                     found.setdefault(value.step, set()).add(value.output)
     return {name: frozenset(outputs) for name, outputs in found.items()}
+
+
+def _read_outputs(steps: Sequence[Step], outputs: Sequence[GroupOutput]) -> dict[str, set[str]]:
+    """Outputs that something in the scope reads, by step."""
+    found: dict[str, set[str]] = {}
+    nodes = [output.value for output in outputs]
+    refs = [ref for node in nodes for ref in references_in(node)]
+    for step in steps:
+        refs += references(step)
+        if step.after_condition is not None:
+            refs += references_in(step.after_condition)
+    for ref in refs:
+        if isinstance(ref, OutputRef):
+            found.setdefault(ref.step, set()).add(ref.output)
+    return found
 
 
 def _has_branches(steps: Sequence[Step]) -> bool:

@@ -23,6 +23,8 @@ ABSENT = "absent"
 """Text of an output of a group that comes from a skipped step; no JSON, so it is no value."""
 STATUS = "couler-status"
 """Output of a step whose failure is allowed: ``succeeded``, ``skipped`` or ``failed``."""
+UNWRITTEN = "couler-unwritten"
+"""What stands for a default that Argo would evaluate."""
 ITEMS = "couler-items-"
 """Prefix of outputs that hold a list as the JSON texts of its items."""
 
@@ -36,12 +38,14 @@ class Result:
         type: Type of the value.
         stdout: It is the standard output, not a parameter.
         may_lack: It may be `ABSENT`.
+        default: The text that `UNWRITTEN` stands for.
     """
 
     form: Form = "json"
     type: str = "any"
     stdout: bool = False
     may_lack: bool = False
+    default: str = ""
 
     def path(self, name: str) -> str:
         """Where it is, below the name of a task."""

@@ -252,7 +252,9 @@ _NUMBERS = frozenset(["int", "float", "bool"])
 
 def _unparted(expression: str) -> str:
     """JSON text with its braces as they were before `wire` parted them."""
-    return rf"replace(replace({expression}, '\u005cu007b', '\u007b'), '\u005cu005c', '\u005c\u005c')"
+    for code, sign in (("007b", r"\u007b"), ("0024", "$"), ("005c", r"\u005c\u005c")):
+        expression = rf"replace({expression}, '\u005cu{code}', '{sign}')"
+    return expression
 
 
 def _plain_json(expression: str) -> str:

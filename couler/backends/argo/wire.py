@@ -3,7 +3,8 @@
 Argo replaces ``{{…}}`` in the whole text of a template, several times over, also in what it has put there itself.
 So every value of a workflow travels as JSON in which no two braces stand together, and no character that Argo's
 replacement cannot carry (argo-workflows issue 15512). What a container gets as plain text is written with the
-variables of Kubernetes, which are expanded last of all, after everything that Argo does.
+variables of Kubernetes, which are expanded last of all, after everything that Argo does. They are expanded in the
+variable that carries a template to its pod, too, so that ``$$`` and ``$(`` are parted in values and sources as well.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ BRACE = "COULER_BRACE"
 """Variable that holds one opening brace, in containers whose texts need it."""
 
 _AWKWARD = re.compile("[\x7f\ud800-\udfff\U00010000-\U0010ffff]")
+_RISKY = re.compile(r"\{\{|\$[$(]|\x7f")
+_EXPANDED = re.compile(r"\$(?=[$(])")
+_ESCAPED = re.compile(r"\\\\u00(7b|24)")
 _PLAIN_IN_EXPRESSION = re.compile(r"[^'\\{}\"\x00-\x1f\x7f\ud800-\udfff\U00010000-\U0010ffff]*")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -27,9 +31,10 @@ def wire(value: Any) -> str:
     '{"a":"{\\u007bworkflow.name}}"}'
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    if text.isascii() and "{{" not in text and "\x7f" not in text:
+    if text.isascii() and not _RISKY.search(text):
         return text
-    text = text.replace("\\\\u007b", "\\u005cu007b").replace("{{", "{\\u007b")
+    text = _ESCAPED.sub(r"\\u005cu00\1", text).replace("{{", "{\\u007b")
+    text = _EXPANDED.sub(r"\\u0024", text)
     return _AWKWARD.sub(_escaped_if_unprintable, text)
 
 
@@ -89,7 +94,8 @@ def member(path: str) -> str:
 
 def safe(expression: str) -> str:
     """An expression for JSON text, with the braces in it parted as `wire` does."""
-    return rf"replace(replace({expression}, '\u007b\u007b', '\u007b\u005cu007b'), '\u007f', '\u005cu007f')"
+    parted = rf"replace({expression}, '\u007b\u007b', '\u007b\u005cu007b')"
+    return rf"replace(replace({parted}, '$', '\u005cu0024'), '\u007f', '\u005cu007f')"
 
 
 def json_of(expression: str) -> str:
@@ -107,7 +113,7 @@ def static_text(text: str, *, before_more: bool = False) -> str:
     >>> static_text("{{workflow.name}} $(X) $HOME")
     '{$(COULER_BRACE)workflow.name}} $$(X) $HOME'
     """
-    text = text.replace("$", "$$") if before_more else re.sub(r"\$(?=[($])", "$$$$", text)
+    text = text.replace("$", "$$") if before_more else re.sub(r"\$(?=[($])", "$$", text)
     text = text.replace("{{", f"{{$({BRACE})")
     if before_more and text.endswith("{"):
         text = f"{text[:-1]}$({BRACE})"

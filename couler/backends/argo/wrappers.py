@@ -12,6 +12,7 @@ from couler.backends.argo.units import (
     ABSENT,
     ITEMS,
     STATUS,
+    UNWRITTEN,
     Given,
     Holes,
     Items,
@@ -29,6 +30,8 @@ from couler.core.ir.graph import references_in
 from couler.core.ir.model import Constant, ItemRef, Loop, RoundRef, Step
 
 RUN = "run"
+END = "end"
+"""A task that succeeds at once, after a failure too: Argo judges a template by its last tasks."""
 ITEM = "item"
 ROUND = "round"
 NEXT = "next"
@@ -41,7 +44,11 @@ WIDEST = 150
 
 def output_source(task: str, name: str, result: Result, exists: tuple[str, ...] = ()) -> Source:
     """Where an output of a task is read."""
-    return Source(f"tasks.{task}.{result.path(name)}", result.form, result.type, exists)
+    tag = f"tasks.{task}.{result.path(name)}"
+    expression = ""
+    if result.default:
+        expression = f"({member(tag)} == '{UNWRITTEN}' ? {quoted(result.default)} : {member(tag)})"
+    return Source(tag, result.form, result.type, exists, expression)
 
 
 def _wire_of(task: str, name: str, result: Result) -> str:
@@ -49,12 +56,38 @@ def _wire_of(task: str, name: str, result: Result) -> str:
     source = output_source(task, name, result)
     if source.form == "json":
         return source.read
-    return json_of(source.read) if source.form == "text" else safe(source.read)
+    text = json_of(source.read) if source.form == "text" else safe(source.read)
+    return text
 
 
-def is_json(unit: Unit) -> bool:
-    """Whether all outputs of a unit are JSON text in parameters."""
-    return all(result.form == "json" and not result.stdout for result in unit.results.values())
+def _checked(step: Step, name: str, result: Result, limit: int) -> str:
+    """The JSON text of an output of `RUN`; what is too large or of the wrong type fails the step."""
+    text = _wire_of(RUN, name, result)
+    if result.form == "json":
+        return text
+    read = output_source(RUN, name, result).read
+    what = f"output '{name}' of step '{step.name}'"
+    if result.stdout:
+        failure = f"the standard output of step '{step.name}' is larger than the {limit:,} bytes that a value may have"
+        text = (
+            f"(len({read}) < {limit} ? {text} : sprig.fail({quoted(f'{failure}; write it to a file output instead')}))"
+        )
+    kind = result.type.partition("[")[0]
+    if result.form == "parsed" and kind in _TYPES:
+        failure = quoted(f"{what} should be {result.type} in JSON")
+        text = f"(type(fromJSON({read})) in {_TYPES[kind]} ? {text} : sprig.fail({failure}))"
+    return text
+
+
+_TYPES = {
+    "int": "['int', 'float']",
+    "float": "['int', 'float']",
+    "bool": "['bool']",
+    "list": "['array']",
+    "object": "['map']",
+    "null": "['nil']",
+}
+"""Type of couler to what Argo's expressions call values of it."""
 
 
 # --- a step in a template of its own ---------------------------------------------------------------------------------
@@ -77,7 +110,8 @@ def shell(
         step: The step.
         unit: What is wrapped.
         build: What is being built.
-        allowed: Its failure is an outcome: the template succeeds and says by `STATUS` how the step ended.
+        allowed: Its failure is an outcome: the template succeeds, by its task `END`, and says by `STATUS` how the step
+            ended.
         mapped: Outputs get an equals sign before them, so that Argo gathers them as texts.
         when: Condition of the task, over the template's own inputs.
         holes: Inputs that the condition needs besides those of the unit.
@@ -86,13 +120,15 @@ def shell(
     task: dict[str, Any] = {"name": RUN, "template": unit.template, **passed_on(unit)}
     if when:
         task["when"] = when
+    tasks = [task]
     if allowed:
-        task["continueOn"] = {"failed": True, "error": True}
+        pause = build.templates.add(END, {"suspend": {"duration": "0"}})
+        tasks.append({"name": END, "template": pause, "depends": f"{RUN} || {RUN}.Failed || {RUN}.Errored"})
     status = member(f"tasks.{RUN}.status")
     fine = f"{status} == 'Succeeded'" if allowed or when else ""
     parameters = []
     for name, result in unit.results.items():
-        text = _wire_of(RUN, name, result)
+        text = _checked(step, name, result, build.limit)
         if mapped and result.may_lack:
             text = f"({text} == '{ABSENT}' ? 'null' : {text})"
         if fine:
@@ -119,7 +155,7 @@ def shell(
         given.update(holes.parameters)
     body = {
         **inputs_of(given, [{"name": name} for name in unit.artifacts]),
-        "dag": {"tasks": [task]},
+        "dag": {"tasks": tasks},
         **outputs_of(parameters, artifacts),
     }
     results = {
