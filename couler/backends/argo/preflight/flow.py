@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from couler.backends.argo.preflight.reading import LOOPS, Call, Document, Template, mapping, mappings, text
+from couler.backends.argo.preflight.reading import LOOPS, Call, Document, Template, mapping, text
 
 REFERENCE: Final = re.compile(
     r"\b(?:tasks|steps)(?:\.([-\w]+)|\[\\?['\"]([^'\"\\]+)\\?['\"]\])"
@@ -16,6 +16,7 @@ REFERENCE: Final = re.compile(
 LONE_TAG: Final = re.compile(r"\{\{[^=][^{}]*\}\}")
 ALWAYS: Final = frozenset(("", "true", "{{=true}}", "{{= true }}"))
 BRANCHING: Final = re.compile(r"!|\.(Failed|Errored|Skipped|Omitted|AllFailed|AnySucceeded)\b")
+FAILED: Final = re.compile(r"\.(Failed|Errored)\b")
 NAME_IN_DEPENDS: Final = re.compile(r"([a-zA-Z0-9][-a-zA-Z0-9]*)(\.[A-Za-z]+)?")
 
 
@@ -37,27 +38,44 @@ class Reference:
 def endless_calls(document: Document) -> Iterator[tuple[str, str]]:
     """Templates that call themselves, with nothing on the way that could stop it."""
     edges = {
-        template.name: [
+        template.name: {
             called.name
             for call in template.calls
-            if not _is_optional(call) and (called := document.called(call)) is not None
-        ]
+            if (called := document.called(call)) is not None and called.is_parent and not _is_optional(call)
+        }
         for template in document.templates
+        if template.is_parent
     }
+    circles = _without_ends(_turned(_without_ends(_turned(edges))))
     for template in document.templates:
-        if template.name in _reachable(edges, template.name):
+        if template.name in circles:
             yield template.where, "the template calls itself, and no call on the way has a condition"
 
 
-def _reachable(edges: Mapping[str, list[str]], start: str) -> set[str]:
-    found: set[str] = set()
-    waiting = list(edges.get(start, ()))
+def _turned(edges: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """The same arrows the other way round."""
+    turned: dict[str, set[str]] = {name: set() for name in edges}
+    for name, others in edges.items():
+        for other in others:
+            turned[other].add(name)
+    return turned
+
+
+def _without_ends(edges: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """What is left when names that no arrow leads to are taken away, again and again."""
+    counts = dict.fromkeys(edges, 0)
+    for others in edges.values():
+        for other in others:
+            counts[other] += 1
+    waiting = [name for name, count in counts.items() if not count]
+    gone = set(waiting)
     while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += edges.get(name, ())
-    return found
+        for other in edges[waiting.pop()]:
+            counts[other] -= 1
+            if not counts[other]:
+                gone.add(other)
+                waiting.append(other)
+    return {name: others - gone for name, others in edges.items() if name not in gone}
 
 
 def missing_results(document: Document) -> Iterator[tuple[str, str]]:
@@ -80,6 +98,8 @@ def outputs_of_failures(document: Document) -> Iterator[tuple[str, str]]:
     """Outputs without a default of tasks that may fail while the workflow goes on."""
     for template in document.templates:
         producers = {call.name: call for call in template.calls}
+        if not any("continueOn" in call.data or FAILED.search(_depends(call)) for call in template.calls):
+            continue
         for where, consumer, depends, references in _references(document, template):
             for reference in references:
                 producer = producers.get(reference.producer)
@@ -92,9 +112,8 @@ def outputs_of_failures(document: Document) -> Iterator[tuple[str, str]]:
 
 def _may_fail(producer: Call, depends: str) -> bool:
     goes_on = mapping(producer.data.get("continueOn"))
-    states = r"(Failed|Errored)\b"
     return bool(goes_on.get("failed") or goes_on.get("error")) or bool(
-        re.search(rf"(?<![-\w]){re.escape(producer.name)}\.{states}", depends)
+        re.search(rf"(?<![-\w]){re.escape(producer.name)}{FAILED.pattern}", depends)
     )
 
 
@@ -131,12 +150,12 @@ def _is_optional(call: Call) -> bool:
     return (
         _condition(call) not in ALWAYS
         or call.data.get("withParam") is not None
-        or bool(BRANCHING.search(text(call.data.get("depends"))))
+        or bool(BRANCHING.search(_depends(call)))
     )
 
 
 def _is_left_out_with(missing: Mapping[str, Call], call: Call) -> bool:
-    named = NAME_IN_DEPENDS.findall(text(call.data.get("depends")))
+    named = NAME_IN_DEPENDS.findall(_depends(call))
     return any(name in missing and state == ".Succeeded" for name, state in named)
 
 
@@ -153,6 +172,10 @@ def _runs_only_after(condition: str, depends: str, producer: Call) -> bool:
     return named.get(producer.name) == "" and not is_skipped
 
 
+def _depends(call: Call) -> str:
+    return text(call.data.get("depends"))
+
+
 def _condition(call: Call) -> str:
     return text(call.data.get("when")).strip()
 
@@ -160,10 +183,10 @@ def _condition(call: Call) -> str:
 def _references(document: Document, template: Template) -> Iterator[tuple[str, str, str, list[Reference]]]:
     """Where, who, its ``depends``, and what it takes: of each call, and of the outputs of the template."""
     for call in template.calls:
-        depends = text(call.data.get("depends"))
+        depends = _depends(call)
         called = document.called(call)
         found = []
-        for parameter in mappings(mapping(call.data.get("arguments")).get("parameters")):
+        for parameter in call.parameters:
             value = text(parameter.get("value"))
             has_default = bool(LONE_TAG.fullmatch(value)) and _input_has_default(called, parameter.get("name"))
             found += list(_in_text(value, has_default))
@@ -171,7 +194,7 @@ def _references(document: Document, template: Template) -> Iterator[tuple[str, s
             found += list(_in_text(text(call.data.get(field)), False))
         if found:
             yield call.where, f"the {call.kind}", depends, found
-    for parameter in template.parameters("outputs"):
+    for parameter in template.outputs:
         source = mapping(parameter.get("valueFrom"))
         has_default = source.get("default") is not None
         taken = f"{text(source.get('parameter'))} {text(source.get('expression'))}"
@@ -195,7 +218,7 @@ def _has_default(producer: Template | None, output: str) -> bool:
         return True
     return any(
         mapping(parameter.get("valueFrom")).get("default") is not None
-        for parameter in producer.parameters("outputs")
+        for parameter in producer.outputs
         if parameter.get("name") == output
     )
 
@@ -203,8 +226,4 @@ def _has_default(producer: Template | None, output: str) -> bool:
 def _input_has_default(called: Template | None, name: Any) -> bool:
     if called is None:
         return True
-    return any(
-        parameter.get("default") is not None
-        for parameter in called.parameters("inputs")
-        if parameter.get("name") == name
-    )
+    return any(parameter.get("default") is not None for parameter in called.inputs if parameter.get("name") == name)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
-from couler.backends.argo.preflight.reading import WITH_PODS, Call, Document, Template, mapping, mappings, text
+from couler.backends.argo.preflight.reading import WITH_PODS, Call, Document, Fields, Template, mapping, mappings, text
 
 FIELD_NAME: Final = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
 VALUE_NAME: Final = re.compile(r"[-a-zA-Z0-9_]+")
@@ -86,9 +86,10 @@ def _has_pods(template: Template) -> bool:
 def keywords(document: Document) -> Iterator[tuple[str, str]]:
     """Tasks whose name is a word of the expression language and that others depend on."""
     for template in document.templates:
-        named = {word for call in template.calls for word in _depended_on(call)}
-        for call in template.calls:
-            if call.name in KEYWORDS and call.name in named:
+        suspects = [call for call in template.calls if call.name in KEYWORDS]
+        named = {word for call in template.calls for word in _depended_on(call)} if suspects else set()
+        for call in suspects:
+            if call.name in named:
                 yield call.where, f"the task is called {call.name!r}, and others depend on it"
 
 
@@ -112,21 +113,27 @@ def leading_digits(document: Document) -> Iterator[tuple[str, str]]:
 
 def values_and_files(document: Document) -> Iterator[tuple[str, str]]:
     """Names of parameters and artifacts that the schema refuses."""
-    for where, holder in _holders(document):
-        for what, rule in (("parameter", VALUE_NAME), ("artifact", FILE_NAME)):
-            for part in mappings(holder.get(f"{what}s")):
-                name = part.get("name")
-                if not (isinstance(name, str) and rule.fullmatch(name)):
-                    yield where, f"the {what} is called {name!r}, and may have letters, digits, hyphens and _ only"
+    for where, what, parts in _named_parts(document):
+        rule = VALUE_NAME if what == "parameter" else FILE_NAME
+        for part in parts:
+            name = part.get("name")
+            if not (isinstance(name, str) and rule.fullmatch(name)):
+                yield where, f"the {what} is called {name!r}, and may have letters, digits, hyphens and _ only"
 
 
-def _holders(document: Document) -> Iterator[tuple[str, Mapping[Any, Any]]]:
-    yield "arguments", mapping(document.spec.get("arguments"))
+def _named_parts(document: Document) -> Iterator[tuple[str, str, list[Fields]]]:
+    """Where, what, and the parameters or artifacts there."""
+    yield "arguments", "parameter", document.arguments
+    yield "arguments", "artifact", mappings(mapping(document.spec.get("arguments")).get("artifacts"))
     for template in document.templates:
-        yield template.where, mapping(template.data.get("inputs"))
-        yield template.where, mapping(template.data.get("outputs"))
+        yield template.where, "parameter", template.inputs
+        yield template.where, "parameter", template.outputs
+        for side in ("inputs", "outputs"):
+            if side in template.data:
+                yield template.where, "artifact", mappings(mapping(template.data[side]).get("artifacts"))
         for call in template.calls:
-            yield call.where, mapping(call.data.get("arguments"))
+            yield call.where, "parameter", call.parameters
+            yield call.where, "artifact", mappings(mapping(call.data.get("arguments")).get("artifacts"))
 
 
 def twice(document: Document) -> Iterator[tuple[str, str]]:
@@ -134,15 +141,16 @@ def twice(document: Document) -> Iterator[tuple[str, str]]:
     named = [template.name for template in document.templates if not template.is_inline]
     yield from (("", f"{count} templates are called {name!r}") for name, count in _repeated(named))
     for template in document.templates:
-        for name, count in _repeated(call.name for call in template.calls):
+        for name, count in _repeated([call.name for call in template.calls]):
             yield template.where, f"{count} tasks are called {name!r}"
-    for where, holder in _holders(document):
-        for what in ("parameters", "artifacts"):
-            for name, count in _repeated(text(part.get("name")) for part in mappings(holder.get(what))):
-                yield where, f"{count} {what} are called {name!r}"
+    for where, what, parts in _named_parts(document):
+        for name, count in _repeated([text(part.get("name")) for part in parts]):
+            yield where, f"{count} {what}s are called {name!r}"
 
 
-def _repeated(names: Iterable[str]) -> list[tuple[str, int]]:
+def _repeated(names: list[str]) -> list[tuple[str, int]]:
+    if len(set(names)) == len(names):
+        return []
     return [(name, count) for name, count in Counter(names).items() if count > 1]
 
 

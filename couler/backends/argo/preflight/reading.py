@@ -1,4 +1,4 @@
-"""A compiled document as rules read it: its templates and calls, whatever shape the data has."""
+"""A compiled document as rules read it: its templates, calls and values, whatever shape the data has."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import functools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 KINDS: Final = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
 LEAVES: Final = ("container", "script", "containerSet", "resource", "data", "http", "suspend", "plugin")
 WITH_PODS: Final = ("container", "script", "containerSet", "resource", "data")
 LOOPS: Final = ("withItems", "withParam", "withSequence")
-
 LONG_IN_GO: Final = "<>&\u2028\u2029"
 """Characters that Go's JSON writes as six bytes."""
 
 CallKind: TypeAlias = Literal["task", "step"]
+Fields: TypeAlias = Mapping[Any, Any]
+NOTHING: Final[Fields] = {}
 
 
-def mapping(value: Any) -> Mapping[Any, Any]:
+def mapping(value: Any) -> Fields:
     """The value if it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    return value if type(value) is dict or isinstance(value, Mapping) else NOTHING
 
 
-def mappings(value: Any) -> Iterator[Mapping[Any, Any]]:
+def mappings(value: Any) -> list[Fields]:
     """The mappings in a list."""
-    if isinstance(value, list | tuple):
-        for item in value:
-            if isinstance(item, Mapping):
-                yield item
+    if not isinstance(value, list | tuple):
+        return []
+    return [item for item in value if type(item) is dict or isinstance(item, Mapping)]
 
 
 def text(value: Any) -> str:
@@ -49,24 +49,39 @@ def json_bytes(data: Any) -> int:
     return len(encoded) + sum(written.count(character) * (6 - len(character.encode())) for character in LONG_IN_GO)
 
 
+class Value(NamedTuple):
+    """A text that Argo hands on.
+
+    Attributes:
+        role: What it is of the thing called ``name``, such as ``the default of``; empty when it is that thing.
+    """
+
+    where: str
+    role: str
+    name: Any
+    value: Any
+
+    @property
+    def title(self) -> str:
+        """What it is, in words."""
+        return f"{self.role} {self.name!r}" if self.role else str(self.name)
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A task of a DAG or a step of a list of steps."""
+    """A task of a DAG or a step of a list of steps.
+
+    Attributes:
+        template: Name of the template called in the same document; empty when it is another's or stands inline.
+        parameters: The parameters among its arguments.
+    """
 
     kind: CallKind
     name: str
     where: str
-    data: Mapping[Any, Any]
-
-    @property
-    def template(self) -> str:
-        """Name of the template called in the same document; empty when it is another's or stands inline."""
-        return text(self.data.get("template"))
-
-    @property
-    def is_loop(self) -> bool:
-        """Whether it runs once per item."""
-        return any(self.data.get(field) is not None for field in LOOPS)
+    data: Fields
+    template: str
+    parameters: list[Fields]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +90,10 @@ class Template:
 
     name: str
     where: str
-    data: Mapping[Any, Any]
+    data: Fields
     calls: tuple[Call, ...]
+    inputs: list[Fields]
+    outputs: list[Fields]
 
     @property
     def is_parent(self) -> bool:
@@ -88,22 +105,14 @@ class Template:
         """Whether it stands in a call."""
         return " " in self.name
 
-    def parameters(self, side: Literal["inputs", "outputs"]) -> Iterator[Mapping[Any, Any]]:
-        """Its input or output parameters."""
-        return mappings(mapping(self.data.get(side)).get("parameters"))
-
-    def containers(self) -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    def containers(self) -> Iterator[tuple[str, Fields]]:
         """Where and what: everything in it that runs a command."""
         for field in ("container", "script"):
-            if isinstance(self.data.get(field), Mapping):
+            if field in self.data and isinstance(self.data[field], Mapping):
                 yield f"{self.where}, {field}", self.data[field]
-        groups = (
-            ("containers", mapping(self.data.get("containerSet")).get("containers")),
-            ("initContainers", self.data.get("initContainers")),
-            ("sidecars", self.data.get("sidecars")),
-        )
-        for field, group in groups:
-            for container in mappings(group):
+        for field in ("containerSet", "initContainers", "sidecars"):
+            group = self.data.get(field)
+            for container in mappings(mapping(group).get("containers") if field == "containerSet" else group):
                 yield f"{self.where}, {field} {text(container.get('name'))}", container
 
 
@@ -120,21 +129,11 @@ class Document:
     kind: str
     name: str
     version: tuple[int, ...]
-    data: Mapping[Any, Any]
-    metadata: Mapping[Any, Any]
-    spec: Mapping[Any, Any]
+    data: Fields
+    metadata: Fields
+    spec: Fields
     templates: tuple[Template, ...]
     by_name: Mapping[str, Template]
-
-    @property
-    def title(self) -> str:
-        """Kind and name."""
-        return f"{self.kind} {self.name}".rstrip()
-
-    @functools.cached_property
-    def size(self) -> int:
-        """Bytes of the object as JSON."""
-        return json_bytes(self.data)
 
     @classmethod
     def of(cls, data: Any, version: str) -> Document | None:
@@ -157,29 +156,82 @@ class Document:
             {template.name: template for template in reversed(templates)},
         )
 
-    def default(self, field: str) -> Mapping[Any, Any]:
+    @property
+    def title(self) -> str:
+        """Kind and name."""
+        return f"{self.kind} {self.name}".rstrip()
+
+    @property
+    def arguments(self) -> list[Fields]:
+        """The parameters of the workflow."""
+        return mappings(mapping(self.spec.get("arguments")).get("parameters"))
+
+    @functools.cached_property
+    def size(self) -> int:
+        """Bytes of the object as JSON."""
+        return json_bytes(self.data)
+
+    @functools.cached_property
+    def given(self) -> list[Value]:
+        """Arguments of calls and hooks, where tags are meant."""
+        found = [
+            Value(call.where, "the value of", parameter.get("name"), parameter.get("value"))
+            for template in self.templates
+            for call in template.calls
+            for parameter in call.parameters
+        ]
+        for where, holder in self.hook_holders:
+            for name, hook in mapping(holder["hooks"]).items():
+                for parameter in mappings(mapping(mapping(hook).get("arguments")).get("parameters")):
+                    place = f"{where}, hook {name}" if where else f"hook {name}"
+                    found.append(Value(place, "the value of", parameter.get("name"), parameter.get("value")))
+        return found
+
+    @functools.cached_property
+    def constants(self) -> list[Value]:
+        """What is data, where no tag is meant: values of the workflow's parameters, defaults, choices and items."""
+        holders = [("arguments", self.arguments)]
+        holders += [(template.where, template.inputs) for template in self.templates]
+        found = [value for where, held in holders for parameter in held for value in _of_parameter(where, parameter)]
+        for template in self.templates:
+            for parameter in template.outputs:
+                default = mapping(parameter.get("valueFrom")).get("default")
+                if default is not None:
+                    found.append(Value(template.where, "the default of the output", parameter.get("name"), default))
+            for call in template.calls:
+                if "withItems" in call.data and isinstance(call.data["withItems"], list | tuple):
+                    items = map(_as_inserted, call.data["withItems"])
+                    found += [Value(call.where, "", f"item {index}", item) for index, item in enumerate(items)]
+        return found
+
+    @functools.cached_property
+    def hook_holders(self) -> list[tuple[str, Fields]]:
+        """Where and what: the workflow and calls that have hooks."""
+        holders = [(call.where, call.data) for template in self.templates for call in template.calls]
+        return [(where, holder) for where, holder in [("", self.spec), *holders] if "hooks" in holder]
+
+    def default(self, field: str) -> Fields:
         """What ``templateDefaults`` says of a field."""
         return mapping(mapping(self.spec.get("templateDefaults")).get(field))
 
     def called(self, call: Call) -> Template | None:
         """The template that a call runs, if it stands in this document."""
-        if isinstance(call.data.get("inline"), Mapping):
-            return self.by_name.get(_inline_name(call))
-        return self.by_name.get(call.template)
+        return self.by_name.get(call.template or _inline_name(call))
 
 
-def _templates(spec: Mapping[Any, Any]) -> Iterator[Template]:
+def _templates(spec: Fields) -> Iterator[Template]:
     waiting = [
         (text(data.get("name")), f"template {text(data.get('name'))}".rstrip(), data)
-        for data in mappings(spec.get("templates"))
+        for data in reversed(mappings(spec.get("templates")))
     ]
     while waiting:
-        name, where, data = waiting.pop(0)
+        name, where, data = waiting.pop()
         calls = tuple(_calls(where, data))
-        yield Template(name, where, data, calls)
-        waiting[:0] = [
+        inputs, outputs = (mappings(mapping(data.get(side)).get("parameters")) for side in ("inputs", "outputs"))
+        yield Template(name, where, data, calls, inputs, outputs)
+        waiting += [
             (_inline_name(call), call.where, call.data["inline"])
-            for call in calls
+            for call in reversed(calls)
             if isinstance(call.data.get("inline"), Mapping)
         ]
 
@@ -188,12 +240,32 @@ def _inline_name(call: Call) -> str:
     return f"in {call.where}"
 
 
-def _calls(where: str, data: Mapping[Any, Any]) -> Iterator[Call]:
-    for task in mappings(mapping(data.get("dag")).get("tasks")):
-        name = text(task.get("name"))
-        yield Call("task", name, f"{where}, task {name}", task)
-    groups = data.get("steps")
-    for group in groups if isinstance(groups, list | tuple) else ():
-        for step in mappings(group if isinstance(group, list | tuple) else [group]):
-            name = text(step.get("name"))
-            yield Call("step", name, f"{where}, step {name}", step)
+def _calls(where: str, data: Fields) -> Iterator[Call]:
+    if "dag" in data:
+        for task in mappings(mapping(data["dag"]).get("tasks")):
+            yield _call("task", where, task)
+    if "steps" in data and isinstance(data["steps"], list | tuple):
+        for group in data["steps"]:
+            for step in mappings(group if isinstance(group, list | tuple) else [group]):
+                yield _call("step", where, step)
+
+
+def _call(kind: CallKind, where: str, data: Fields) -> Call:
+    name = text(data.get("name"))
+    parameters = mappings(mapping(data.get("arguments")).get("parameters"))
+    return Call(kind, name, f"{where}, {kind} {name}", data, text(data.get("template")), parameters)
+
+
+def _of_parameter(where: str, parameter: Fields) -> Iterator[Value]:
+    name = parameter.get("name")
+    for field in ("value", "default"):
+        if field in parameter and parameter[field] is not None:
+            yield Value(where, f"the {field} of", name, parameter[field])
+    if "enum" in parameter and isinstance(parameter["enum"], list | tuple):
+        for choice in parameter["enum"]:
+            yield Value(where, "a choice of", name, choice)
+
+
+def _as_inserted(item: Any) -> str:
+    """What stands in the place of ``{{item}}``."""
+    return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False, default=str, skipkeys=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
-from couler.backends.argo.preflight.reading import LEAVES, Document, Template, mapping, mappings, text
+from couler.backends.argo.preflight.reading import LEAVES, LOOPS, Document, Fields, Template, mapping, text
 
 DURATION: Final = re.compile(r"[-+]?((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+|[-+]?0")
 TAG: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
@@ -31,8 +31,8 @@ def broken_factors(document: Document) -> Iterator[tuple[str, str]]:
             yield where, f"the factor of the backoff is {factor!r}"
 
 
-def _strategies(document: Document) -> Iterator[tuple[str, Mapping[Any, Any]]]:
-    holders: list[tuple[str, Mapping[Any, Any]]] = [
+def _strategies(document: Document) -> Iterator[tuple[str, Fields]]:
+    holders: list[tuple[str, Fields]] = [
         ("", document.spec),
         ("templateDefaults", mapping(document.spec.get("templateDefaults"))),
         *((template.where, template.data) for template in document.templates),
@@ -104,19 +104,19 @@ def sequences(document: Document) -> Iterator[tuple[str, str]]:
     """Sequences with both a count and an end, and tasks with several loops."""
     for template in document.templates:
         for call in template.calls:
+            loops = [field for field in LOOPS if call.data.get(field)]
+            if not loops:
+                continue
             sequence = mapping(call.data.get("withSequence"))
             if sequence.get("count") is not None and sequence.get("end") is not None:
                 yield call.where, "withSequence has both count and end"
-            loops = [field for field in ("withItems", "withParam", "withSequence") if call.data.get(field)]
             if len(loops) > 1:
                 yield call.where, f"the {call.kind} has both {' and '.join(loops)}"
 
 
 def hooks(document: Document) -> Iterator[tuple[str, str]]:
     """Hooks that do not say when they run."""
-    holders = [("", document.spec)]
-    holders += [(call.where, call.data) for template in document.templates for call in template.calls]
-    for where, holder in holders:
+    for where, holder in document.hook_holders:
         for name, hook in mapping(holder.get("hooks")).items():
             if name != "exit" and not mapping(hook).get("expression"):
                 yield where, f"the hook {name!r} has no expression"
@@ -145,7 +145,7 @@ def arguments_without_value(document: Document) -> Iterator[tuple[str, str]]:
     """Parameters of a workflow that nothing gives a value."""
     if document.kind not in ("Workflow", "CronWorkflow") or document.spec.get("workflowTemplateRef"):
         return
-    for parameter in mappings(mapping(document.spec.get("arguments")).get("parameters")):
+    for parameter in document.arguments:
         if all(parameter.get(field) is None for field in ("value", "valueFrom", "default")):
             yield "arguments", f"the parameter {parameter.get('name')!r} has no value"
 

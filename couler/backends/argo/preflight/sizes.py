@@ -44,7 +44,7 @@ def tasks(document: Document) -> Iterator[tuple[str, str]]:
 def inputs(document: Document) -> Iterator[tuple[str, str]]:
     """More input parameters than a template may have."""
     for template in document.templates:
-        count = sum(1 for _ in template.parameters("inputs"))
+        count = len(template.inputs)
         if count > INPUTS:
             yield template.where, f"{count} input parameters, and a template may have {INPUTS}"
 
@@ -53,7 +53,7 @@ def metrics(document: Document) -> Iterator[tuple[str, str]]:
     """More metrics than a workflow or template may have."""
     holders = [("", document.spec), *((template.where, template.data) for template in document.templates)]
     for where, holder in holders:
-        count = sum(1 for _ in mappings(mapping(holder.get("metrics")).get("prometheus")))
+        count = len(mappings(mapping(holder.get("metrics")).get("prometheus")))
         if count > METRICS:
             yield where, f"{count} metrics, and there may be {METRICS}"
 
@@ -145,14 +145,14 @@ def _heights(document: Document) -> dict[str, int]:
     waiting: list[tuple[Template, bool]] = [(template, False) for template in document.templates]
     while waiting:
         template, is_finished = waiting.pop()
-        below = [called for call in template.calls if (called := document.called(call)) is not None]
+        below = {called.name: called for call in template.calls if (called := document.called(call)) is not None}
         if is_finished:
             open_names.discard(template.name)
-            heights[template.name] = 1 + max((heights.get(called.name, 0) for called in below), default=0)
+            heights[template.name] = 1 + max((heights.get(name, 0) for name in below), default=0)
         elif template.name not in heights and template.name not in open_names:
             open_names.add(template.name)
             waiting.append((template, True))
-            waiting += [(called, False) for called in below]
+            waiting += [(called, False) for called in below.values()]
     return heights
 
 

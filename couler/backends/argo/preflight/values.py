@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
-from couler.backends.argo.preflight.reading import Document, mapping, mappings, text
+from couler.backends.argo.preflight.reading import Document, Value, mapping, text
 
 EVALUATED: Final = re.compile(
     r"\{\{\s*(=|workflow\.|inputs\.|outputs\.|tasks\.|steps\.|item\b|pod\.|node\.|retries\b|lastRetry\.|cronworkflow\.)"
@@ -23,25 +22,29 @@ PAIRS: Final = {")": "(", "]": "[", "}": "{"}
 
 def not_text(document: Document) -> Iterator[tuple[str, str]]:
     """Values of parameters that are no text."""
-    for where, name, value in (*_given(document), *_data(document)):
-        if value is not None and not isinstance(value, str):
-            yield where, f"{name} is {value!r}, and not text"
+    for found in (*document.given, *document.constants):
+        if not isinstance(found.value, str) and found.value is not None:
+            yield found.where, f"{found.title} is {found.value!r}, and not text"
 
 
 def evaluated(document: Document) -> Iterator[tuple[str, str]]:
     """Data with braces that Argo evaluates."""
-    for where, name, value in _data(document):
-        found = EVALUATED.search(text(value))
-        if found:
-            yield where, f"{name} holds {_around(text(value), found.start())}, which Argo evaluates"
+    for found in document.constants:
+        value = text(found.value)
+        match = EVALUATED.search(value) if "{{" in value else None
+        if match:
+            start = match.start()
+            yield found.where, f"{found.title} holds {value[start : start + 30]!r}, which Argo evaluates"
 
 
 def unprintable(document: Document) -> Iterator[tuple[str, str]]:
     """Values with characters on which Argo's replacement fails."""
-    for where, name, value in (*_given(document), *_data(document)):
-        character = next((found[0] for found in SUSPECT.finditer(text(value)) if _breaks(found[0])), None)
-        if character is not None:
-            yield where, f"{name} holds the character U+{ord(character):04X}"
+    for found in (*document.given, *document.constants):
+        value = text(found.value)
+        if not value.isprintable():
+            character = next((match[0] for match in SUSPECT.finditer(value) if _breaks(match[0])), None)
+            if character is not None:
+                yield found.where, f"{found.title} holds the character U+{ord(character):04X}"
 
 
 def _breaks(character: str) -> bool:
@@ -50,10 +53,12 @@ def _breaks(character: str) -> bool:
 
 def torn_expressions(document: Document) -> Iterator[tuple[str, str]]:
     """Expressions that end before their author thinks: ``}}`` in a literal or of two nested maps."""
-    for where, name, value in (*_given(document), *_conditions(document)):
-        for expression in EXPRESSION.findall(text(value)):
+    for found in (*document.given, *_conditions(document)):
+        value = text(found.value)
+        for expression in EXPRESSION.findall(value) if "{{=" in value else ():
             if not _is_whole(expression):
-                yield where, f"the expression in {name} ends within a literal or a bracket: {{{{={expression[:60]}}}}}"
+                shown = f"{{{{={expression[:60]}}}}}"
+                yield found.where, f"the expression in {found.title} ends within a literal or a bracket: {shown}"
 
 
 def _is_whole(expression: str) -> bool:
@@ -67,60 +72,12 @@ def _is_whole(expression: str) -> bool:
     return not waiting and not any(quote in stripped for quote in "'\"`")
 
 
-def _given(document: Document) -> Iterator[tuple[str, str, Any]]:
-    """Place, name and value of arguments in calls and of values computed in templates, where tags are meant."""
+def _conditions(document: Document) -> Iterator[Value]:
     for template in document.templates:
+        for parameter in template.outputs:
+            source = mapping(parameter.get("valueFrom")).get("parameter")
+            yield Value(template.where, "the output", parameter.get("name"), source)
         for call in template.calls:
-            yield from _values(call.where, call.data.get("arguments"))
-            for name, hook in mapping(call.data.get("hooks")).items():
-                yield from _values(f"{call.where}, hook {name}", mapping(hook).get("arguments"))
-    for name, hook in mapping(document.spec.get("hooks")).items():
-        yield from _values(f"hook {name}", mapping(hook).get("arguments"))
-
-
-def _data(document: Document) -> Iterator[tuple[str, str, Any]]:
-    """Place, name and value of what is data, where no tag is meant."""
-    for parameter in mappings(mapping(document.spec.get("arguments")).get("parameters")):
-        yield from _parameter("arguments", parameter)
-    for template in document.templates:
-        for parameter in template.parameters("inputs"):
-            yield from _parameter(template.where, parameter)
-        for parameter in template.parameters("outputs"):
-            default = mapping(parameter.get("valueFrom")).get("default")
-            yield template.where, f"the default of the output {parameter.get('name')!r}", default
-        for call in template.calls:
-            items = call.data.get("withItems")
-            for index, item in enumerate(items if isinstance(items, list | tuple) else ()):
-                yield call.where, f"item {index}", _as_inserted(item)
-
-
-def _parameter(where: str, parameter: Mapping[Any, Any]) -> Iterator[tuple[str, str, Any]]:
-    name = repr(parameter.get("name"))
-    yield where, f"the value of {name}", parameter.get("value")
-    yield where, f"the default of {name}", parameter.get("default")
-    choices = parameter.get("enum")
-    for choice in choices if isinstance(choices, list | tuple) else ():
-        yield where, f"a choice of {name}", choice
-
-
-def _values(where: str, arguments: Any) -> Iterator[tuple[str, str, Any]]:
-    for parameter in mappings(mapping(arguments).get("parameters")):
-        yield where, f"the value of {parameter.get('name')!r}", parameter.get("value")
-
-
-def _conditions(document: Document) -> Iterator[tuple[str, str, Any]]:
-    for template in document.templates:
-        for parameter in template.parameters("outputs"):
-            yield template.where, repr(parameter.get("name")), mapping(parameter.get("valueFrom")).get("parameter")
-        for call in template.calls:
-            yield call.where, "when", call.data.get("when")
-            yield call.where, "withParam", call.data.get("withParam")
-
-
-def _as_inserted(item: Any) -> str:
-    """What stands in the place of ``{{item}}``."""
-    return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False, default=str, skipkeys=True)
-
-
-def _around(value: str, start: int) -> str:
-    return repr(value[start : start + 30])
+            for field in ("when", "withParam"):
+                if field in call.data:
+                    yield Value(call.where, "", field, call.data[field])
