@@ -84,8 +84,12 @@ class ArgoSubmitter:
                 f"at most {WorkflowCRD.NAME_MAX_LENGTH} small letters, digits and dashes",
             )
 
-    def submit(self, workflow: Workflow) -> Submission:
+    def submit(self, workflow: Workflow, secrets: Any = None) -> Submission:
         """Hand a workflow to Argo and return at once.
+
+        Args:
+            workflow: As `couler.argo.run` gives it.
+            secrets: Without effect: couler creates no secret.
 
         Raises:
             InvalidWorkflowError: Rules are broken.

@@ -49,11 +49,14 @@ def _declare(
     place = placing()
     scope = place.scope
     name = _name_in_dag(scope, step_name, definition)
-    with context.changed(receiving_frame(), reuse=True):
+    known = scope.find_given(name)
+    with context.changed(receiving_frame(), reuse=known not in scope.stale):
         draft = new_step(
             step_name or base, make_task, name=name, inputs=inputs, outputs={item.name: item for item in outputs},
             step_options=step_options,
         )  # fmt: skip
+    if name is not None:
+        scope.given[name] = draft
     place.line.place(draft, place.key)
     dress(draft, volume_mounts, of_pods(scope))
     return draft
@@ -66,7 +69,7 @@ def _name_in_dag(scope: ScopeBuilder, step_name: str | None, definition: Mapping
     if not state.dag or not name:
         return None
     declared, known = _fingerprint(definition), scope.find_given(name)
-    if known is None or state.definitions.get(name, declared) == declared:
+    if known is None or known in scope.stale or state.definitions.get(name, declared) == declared:
         state.definitions[name] = declared
         return name
     if step_name is not None:
