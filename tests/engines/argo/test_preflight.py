@@ -170,9 +170,11 @@ CASES = [
     Case("broken-calls", "nothing", workflow(dag({"name": "a"}), leaf()), LINT, "calls no template"),
     Case("missing-result", "of a condition", branch(task("b", "taker", depends="a", arguments=RESULT), when=WHEN),
          NOBODY, "the result of 'a'"),
-    Case("missing-result", "of a list", branch(
+    Case("empty-list", "all outputs", branch(
         task("b", "taker", depends="a", arguments=parameters(p="{{tasks.a.outputs.parameters}}")),
         withParam="{{inputs.parameters.x}}"), NOBODY, "all outputs of 'a'"),
+    Case("empty-list", "one output", branch(
+        task("b", "taker", depends="a", arguments=TAKEN), withParam="{{inputs.parameters.x}}"), NOBODY, "'o' of 'a'"),
     Case("missing-output", "of a condition", branch(task("b", "taker", depends="a", arguments=TAKEN), when=WHEN),
          NOBODY, "'o' of 'a'"),
     Case("missing-output", "in an expression", branch(task("b", "taker", depends="a", arguments=parameters(
@@ -246,6 +248,18 @@ SOUND = {
     "only after success": branch(task("b", "taker", depends="a.Succeeded", arguments=RESULT), when=WHEN),
     "a failure with a default": branch(
         task("b", "taker", dependencies=["a"], arguments=TAKEN), producing(default="null"), continueOn={"failed": True}
+    ),
+    "a list that is not empty": branch(task("b", "taker", depends="a", arguments=RESULT), withParam='["x"]'),
+    "a condition on items": branch(
+        task("b", "taker", depends="a", arguments=RESULT), withItems=[1, 2], when="{{item}} > 1"
+    ),
+    "a choice between outputs": workflow(
+        dag(
+            task("a", "producer", when="{{workflow.name}} == x"),
+            outputs={"parameters": [{"name": "q", "valueFrom": {
+                "expression": "tasks.a.status == 'Skipped' ? '' : tasks.a.outputs.parameters.o"}}]},
+        ),
+        producing(),
     ),
     "99 templates deep": chain(98),
     "braces of another language": around(leaf(), arguments=parameters(p="{{ user.name }} {% x %}")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from couler.backends.argo.preflight.reading import LOOPS, Call, Document, Template, mapping, text
@@ -15,6 +15,7 @@ REFERENCE: Final = re.compile(
 )
 LONE_TAG: Final = re.compile(r"\{\{[^=][^{}]*\}\}")
 ALWAYS: Final = frozenset(("", "true", "{{=true}}", "{{= true }}"))
+ITEM: Final = re.compile(r"\bitem\b")
 BRANCHING: Final = re.compile(r"!|\.(Failed|Errored|Skipped|Omitted|AllFailed|AnySucceeded)\b")
 FAILED: Final = re.compile(r"\.(Failed|Errored)\b")
 NAME_IN_DEPENDS: Final = re.compile(r"([a-zA-Z0-9][-a-zA-Z0-9]*)(\.[A-Za-z]+)?")
@@ -28,11 +29,18 @@ class Reference:
         producer: Name of the call that it is taken from.
         output: ``result``, the name of a parameter, or empty for all parameters.
         is_guarded: Whether something is said for the case that there is no value.
+        is_awaited: Whether the controller waits until there is a value; what a template gives back is taken as it is.
     """
 
     producer: str
     output: str
     is_guarded: bool
+    is_awaited: bool = True
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it is one declared parameter."""
+        return self.output not in ("", "result")
 
 
 def endless_calls(document: Document) -> Iterator[tuple[str, str]]:
@@ -81,17 +89,31 @@ def _without_ends(edges: Mapping[str, set[str]]) -> dict[str, set[str]]:
 def missing_results(document: Document) -> Iterator[tuple[str, str]]:
     """Standard output, or all outputs at once, of tasks that may be skipped."""
     for where, consumer, producer, reference in _doubtful(document):
-        if reference.output in ("", "result"):
-            what = "the result" if reference.output else "all outputs"
-            yield where, f"{consumer} takes {what} of {producer.name!r}, which may be skipped"
+        if reference.is_awaited and not reference.is_named and not _is_list(producer):
+            yield where, f"{consumer} takes {_shown(reference)} of {producer.name!r}, which may be skipped"
 
 
 def missing_parameters(document: Document) -> Iterator[tuple[str, str]]:
     """Outputs of tasks that may be skipped, where no side has a default."""
     for where, consumer, producer, reference in _doubtful(document):
-        has_default = reference.is_guarded or _has_default(document.called(producer), reference.output)
-        if reference.output not in ("", "result") and not has_default:
-            yield where, f"{consumer} takes {reference.output!r} of {producer.name!r}, which may be skipped"
+        is_ours = reference.is_named or not reference.is_awaited
+        if is_ours and not _is_list(producer) and not _is_covered(document, producer, reference):
+            yield where, f"{consumer} takes {_shown(reference)} of {producer.name!r}, which may be skipped"
+
+
+def results_of_lists(document: Document) -> Iterator[tuple[str, str]]:
+    """Outputs of tasks that run once per item of a list that may be empty, where nothing is said for that case."""
+    for where, consumer, producer, reference in _doubtful(document):
+        if _is_list(producer) and not (reference.is_named and _is_covered(document, producer, reference)):
+            yield where, f"{consumer} takes {_shown(reference)} of {producer.name!r}, whose list may be empty"
+
+
+def _is_covered(document: Document, producer: Call, reference: Reference) -> bool:
+    return reference.is_guarded or _has_default(document.called(producer), reference.output)
+
+
+def _shown(reference: Reference) -> str:
+    return repr(reference.output) if reference.is_named else "the result" if reference.output else "all outputs"
 
 
 def outputs_of_failures(document: Document) -> Iterator[tuple[str, str]]:
@@ -106,8 +128,8 @@ def outputs_of_failures(document: Document) -> Iterator[tuple[str, str]]:
                 if producer is None or not _may_fail(producer, depends):
                     continue
                 if not _has_default(document.called(producer), reference.output):
-                    output = repr(reference.output or "all outputs")
-                    yield where, f"{consumer} takes {output} of {producer.name!r}, which may have failed"
+                    shown = _shown(reference)
+                    yield where, f"{consumer} takes {shown} of {producer.name!r}, which may have failed"
 
 
 def _may_fail(producer: Call, depends: str) -> bool:
@@ -147,11 +169,20 @@ def _may_be_missing(template: Template) -> dict[str, Call]:
 
 
 def _is_optional(call: Call) -> bool:
-    return (
-        _condition(call) not in ALWAYS
-        or call.data.get("withParam") is not None
-        or bool(BRANCHING.search(_depends(call)))
-    )
+    return _is_conditional(call) or _is_list(call) or bool(BRANCHING.search(_depends(call)))
+
+
+def _is_conditional(call: Call) -> bool:
+    """Whether the whole call may be skipped; a condition on the item skips single items."""
+    condition = _condition(call)
+    return condition not in ALWAYS and not (ITEM.search(condition) and any(field in call.data for field in LOOPS))
+
+
+def _is_list(call: Call) -> bool:
+    """Whether it runs once per item of a list that may be empty, and under no condition."""
+    items = text(call.data.get("withParam")).strip()
+    is_literal = items.startswith("[") and "{{" not in items and items.strip("[] \n")
+    return bool(items) and not is_literal and not _is_conditional(call)
 
 
 def _is_left_out_with(missing: Mapping[str, Call], call: Call) -> bool:
@@ -168,8 +199,7 @@ def _runs_only_after(condition: str, depends: str, producer: Call) -> bool:
     named = dict(NAME_IN_DEPENDS.findall(depends))
     if named.get(producer.name) == ".Succeeded":
         return True
-    is_skipped = _condition(producer) not in ALWAYS or producer.data.get("withParam") is not None
-    return named.get(producer.name) == "" and not is_skipped
+    return named.get(producer.name) == "" and not _is_conditional(producer) and not _is_list(producer)
 
 
 def _depends(call: Call) -> str:
@@ -196,9 +226,10 @@ def _references(document: Document, template: Template) -> Iterator[tuple[str, s
             yield call.where, f"the {call.kind}", depends, found
     for parameter in template.outputs:
         source = mapping(parameter.get("valueFrom"))
-        has_default = source.get("default") is not None
-        taken = f"{text(source.get('parameter'))} {text(source.get('expression'))}"
-        references = list(_in_text(taken, has_default))
+        expression = text(source.get("expression"))
+        is_guarded = source.get("default") is not None or "?" in expression
+        taken = _in_text(f"{text(source.get('parameter'))} {expression}", is_guarded)
+        references = [replace(reference, is_awaited=False) for reference in taken]
         if references:
             yield template.where, f"the output {parameter.get('name')!r}", "", references
 

@@ -145,6 +145,11 @@ RULES: Final = (
         "give the output `valueFrom.default`, or the consumer's input a default",
     ),
     Rule(
+        "empty-list", "warning", flow.results_of_lists,
+        "for an empty list the task is skipped, and Argo waits for its values for ever (argo-workflows 16793)",
+        "take a named output, and give it or the consumer's input the default '[]'",
+    ),
+    Rule(
         "output-of-failure", "warning", flow.outputs_of_failures,
         "what a failed step has not written is waited for, for ever (argo-workflows 16982)",
         "give the output `valueFrom.default`",
