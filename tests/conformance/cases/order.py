@@ -152,7 +152,6 @@ def conditions_on_parameters(size: int = 3, mode: str = "full") -> None:
     steps={"give": "succeeded", "guarded": "failed"},
     status="failed",
     failing="guarded",
-    says=("str", "int"),
 )
 def ordering_text_and_number_fails() -> None:
     with couler.when(give("5") > 3):
@@ -164,7 +163,6 @@ def ordering_text_and_number_fails() -> None:
     steps={"give": "succeeded", "guarded": "failed"},
     status="failed",
     failing="guarded",
-    says=("true or false",),
 )
 def a_condition_that_is_no_truth_fails() -> None:
     with couler.when(give("yes")):

@@ -42,7 +42,7 @@ _WORD_OPERATORS = {"in", "not", "and", "or", "matches", "contains", "startsWith"
 _BINARY = {
     "||": 10, "or": 10, "&&": 15, "and": 15,
     "==": 20, "!=": 20, "<": 20, "<=": 20, ">": 20, ">=": 20,
-    "in": 20, "not": 20, "matches": 20, "contains": 20, "startsWith": 20, "endsWith": 20,
+    "in": 20, "not": 20, "matches": 20, "contains": 20, "startsWith": 20, "endsWith": 20, "..": 25,
     "+": 30, "-": 30, "*": 60, "/": 60, "%": 60, "**": 100, "??": 500,
 }  # fmt: skip
 """How tightly operators bind."""
@@ -139,12 +139,22 @@ class _Parser:
                 else:
                     node = Node("member", (node, Node("literal", (self._next().text,)), True))
             elif self._accept("["):
-                node = Node("member", (node, self._expression(), False))
-                self._expect("]")
+                node = self._indexed(node)
             elif node.kind in ("name", "member") and self._accept("("):
                 node = Node("call", (_dotted(node), tuple(self._list(")"))))
             else:
                 return node
+
+    def _indexed(self, node: Node) -> Node:
+        """A member, or a slice such as ``x[1:]``."""
+        start = None if self._peek().text == ":" else self._expression()
+        if not self._accept(":"):
+            self._expect("]")
+            return Node("member", (node, start, False))
+        end = None if self._peek().text == "]" else self._expression()
+        self._expect("]")
+        bounds = tuple(Node("literal", (None,)) if bound is None else bound for bound in (start, end))
+        return Node("slice", (node, *bounds))
 
     def _primary(self) -> Node:
         word = self._next()
@@ -255,14 +265,34 @@ def variables(node: Node) -> set[str]:
     return names
 
 
-ROOTS = ("tasks", "steps", "inputs", "outputs", "workflow", "item", "retries", "lastRetry", "pod", "node")
-"""First parts of the variables of Argo that are read by dots."""
+def required(node: Node) -> set[str]:
+    """Variables that must be known: all but those whose absence ``??`` or ``?.`` provides for."""
+    if node.kind == "binary" and node.parts[0] == "??":
+        return required(node.parts[2])
+    if node.kind == "member" and node.parts[2]:
+        return set()
+    found = _variable(node)
+    if found is not None:
+        return {found}
+    names: set[str] = set()
+    for part in node.parts:
+        for inner in part if isinstance(part, tuple) and not isinstance(part, Node) else (part,):
+            if isinstance(inner, Node):
+                names |= required(inner)
+            elif isinstance(inner, tuple):
+                names |= set().union(*(required(each) for each in inner if isinstance(each, Node)))
+    return names
 
 
 def _variable(node: Node) -> str | None:
     """The dotted name of a variable, where a chain of constant members begins at a name."""
     names: list[str] = []
-    while node.kind == "member" and node.parts[1].kind == "literal" and isinstance(node.parts[1].parts[0], str):
+    while (
+        node.kind == "member"
+        and not node.parts[2]
+        and node.parts[1].kind == "literal"
+        and isinstance(node.parts[1].parts[0], str)
+    ):
         names.append(node.parts[1].parts[0])
         node = node.parts[0]
     if node.kind != "name" or node.parts[0] == "#":
@@ -302,6 +332,9 @@ def evaluate(node: Node, scope: Scope, local: Mapping[str, Any] = {}) -> Any:
             return _binary(node, scope, local)
         case "member":
             return _member(*(evaluate(part, scope, local) for part in node.parts[:2]), node.parts[2])
+        case "slice":
+            value, start, end = (evaluate(part, scope, local) for part in node.parts)
+            return value[start:end]
         case "call":
             return _call(node.parts[0], node.parts[1], scope, local)
     raise ExpressionError(f"unknown part '{node.kind}'")
@@ -360,6 +393,7 @@ _OF_TEXTS: dict[str, Callable[[str, str], Any]] = {
     "matches": lambda left, right: re.search(right, left) is not None,
 }
 _OF_NUMBERS: dict[str, Callable[[Any, Any], Any]] = {
+    "..": lambda left, right: list(range(left, right + 1)),
     "+": lambda left, right: left + right,
     "-": lambda left, right: left - right,
     "*": lambda left, right: left * right,
@@ -412,6 +446,8 @@ def _call(name: str, arguments: tuple[Node, ...], scope: Scope, local: Mapping[s
         values = evaluate(arguments[0], scope, local)
         found = [evaluate(arguments[1], scope, {**local, "#": value}) for value in values]
         return _over_items(name, values, found)
+    if name == "sprig.fail":
+        raise ExpressionError(str(evaluate(arguments[0], scope, local)))
     if name not in FUNCTIONS:
         raise ExpressionError(f"unknown function '{name}'")
     given = [evaluate(argument, scope, local) for argument in arguments]
@@ -473,6 +509,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "int": int,
     "float": float,
     "string": _string,
+    "sprig.trunc": lambda size, text: text[:size],
     "len": len,
     "type": _type,
     "keys": lambda value: list(value),
