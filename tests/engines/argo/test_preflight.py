@@ -164,6 +164,7 @@ CASES = [
     Case("cache", "a long key", memoized(key="a" * 254), NOBODY, "254"),
     Case("cache", "an age in days", memoized(maxAge="1d"), NOBODY, "'1d'"),
     Case("argument-without-value", "a workflow", around(leaf(), arguments=parameters("p")), NOBODY, "'p'"),
+    Case("schedule-without-value", "a schedule", cron("c", around(leaf(), arguments=parameters("p"))), LINT, "'p'"),
     Case("broken-calls", "a task", workflow(dag(task(template="other")), leaf()), LINT, "'other'"),
     Case("broken-calls", "no entrypoint", workflow(leaf(), entrypoint=""), LINT, "no entrypoint"),
     Case("broken-calls", "an exit handler", around(leaf(), onExit="other"), LINT, "onExit is 'other'"),
@@ -238,6 +239,11 @@ SOUND = {
     "a default at the producer": branch(
         task("b", "taker", depends="a", arguments=TAKEN), producing(default="null"), when=WHEN
     ),
+    "an output called result": branch(
+        task("b", "taker", depends="a", arguments=parameters(p="{{tasks.a.outputs.parameters.result}}")),
+        leaf("producer", outputs={"parameters": [{"name": "result", "valueFrom": {"path": "/o", "default": "null"}}]}),
+        when=WHEN,
+    ),
     "a default at the consumer": branch(
         task("b", "with-default", depends="a", arguments=TAKEN), when=WHEN
     ),
@@ -290,12 +296,12 @@ def test_sound_documents_are_left_in_peace(document: dict[str, Any]) -> None:
 
 def test_a_finding_says_where_what_why_and_what_to_do() -> None:
     [finding] = found_in(around(leaf(), arguments=parameters("p")))
-    assert (finding.severity, finding.document, finding.where) == ("error", "Workflow w-", "arguments")
+    assert (finding.severity, finding.document, finding.where) == ("warning", "Workflow w-", "arguments")
     assert finding.message == (
         "Workflow w-, arguments: the parameter 'p' has no value; "
-        "the linter lets it pass, and the run fails at its start (workflow/validate)"
+        "the linter lets it pass, and a run that is started without one fails (workflow/validate)"
     )
-    assert finding.do == "give the parameter a default, or a value when the run is started"
+    assert finding.do == "give the parameter a value when the run is started, or a default"
 
 
 def test_errors_come_first_and_other_kinds_are_passed_over() -> None:

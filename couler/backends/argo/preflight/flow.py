@@ -18,6 +18,7 @@ ALWAYS: Final = frozenset(("", "true", "{{=true}}", "{{= true }}"))
 ITEM: Final = re.compile(r"\bitem\b")
 BRANCHING: Final = re.compile(r"!|\.(Failed|Errored|Skipped|Omitted|AllFailed|AnySucceeded)\b")
 FAILED: Final = re.compile(r"\.(Failed|Errored)\b")
+STDOUT: Final = " standard output"
 NAME_IN_DEPENDS: Final = re.compile(r"([a-zA-Z0-9][-a-zA-Z0-9]*)(\.[A-Za-z]+)?")
 
 
@@ -27,7 +28,7 @@ class Reference:
 
     Attributes:
         producer: Name of the call that it is taken from.
-        output: ``result``, the name of a parameter, or empty for all parameters.
+        output: The name of a parameter; empty for all parameters, and `STDOUT` for standard output.
         is_guarded: Whether something is said for the case that there is no value.
         is_awaited: Whether the controller waits until there is a value; what a template gives back is taken as it is.
     """
@@ -40,7 +41,7 @@ class Reference:
     @property
     def is_named(self) -> bool:
         """Whether it is one declared parameter."""
-        return self.output not in ("", "result")
+        return self.output not in ("", STDOUT)
 
 
 def endless_calls(document: Document) -> Iterator[tuple[str, str]]:
@@ -239,7 +240,7 @@ def _in_text(value: str, has_default: bool) -> Iterator[Reference]:
         return
     is_guarded = has_default or "??" in value or "== nil" in value or "!= nil" in value
     for dotted, quoted, kind, dotted_output, quoted_output in REFERENCE.findall(value):
-        output = "result" if kind == "result" else dotted_output or quoted_output
+        output = STDOUT if kind == "result" else dotted_output or quoted_output
         yield Reference(dotted or quoted, output, is_guarded)
 
 

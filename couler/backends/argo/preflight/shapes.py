@@ -142,8 +142,19 @@ def caches(document: Document) -> Iterator[tuple[str, str]]:
 
 
 def arguments_without_value(document: Document) -> Iterator[tuple[str, str]]:
-    """Parameters of a workflow that nothing gives a value."""
-    if document.kind not in ("Workflow", "CronWorkflow") or document.spec.get("workflowTemplateRef"):
+    """Parameters of a workflow that need a value when it is started."""
+    if document.kind == "Workflow":
+        yield from _without_value(document)
+
+
+def schedules_without_value(document: Document) -> Iterator[tuple[str, str]]:
+    """Parameters of a workflow on a schedule that nothing gives a value."""
+    if document.kind == "CronWorkflow":
+        yield from _without_value(document)
+
+
+def _without_value(document: Document) -> Iterator[tuple[str, str]]:
+    if document.spec.get("workflowTemplateRef"):
         return
     for parameter in document.arguments:
         if all(parameter.get(field) is None for field in ("value", "valueFrom", "default")):

@@ -129,9 +129,14 @@ RULES: Final = (
         "use a hash of the inputs in hexadecimal digits, a ConfigMap, and an age such as '24h'",
     ),
     Rule(
-        "argument-without-value", "error", shapes.arguments_without_value,
-        "the linter lets it pass, and the run fails at its start (workflow/validate)",
-        "give the parameter a default, or a value when the run is started",
+        "argument-without-value", "warning", shapes.arguments_without_value,
+        "the linter lets it pass, and a run that is started without one fails (workflow/validate)",
+        "give the parameter a value when the run is started, or a default",
+    ),
+    Rule(
+        "schedule-without-value", "error", shapes.schedules_without_value,
+        "a schedule starts runs without giving values, and such a run fails (workflow/validate)",
+        "give the parameter a default",
     ),
     Rule("broken-calls", "error", shapes.broken_calls, LINT, "name a template of the document"),
     Rule(
