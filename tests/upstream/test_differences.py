@@ -85,6 +85,13 @@ REFUSED: dict[str, list[Callable[[], Any]]] = {
     "access-modes": [
         lambda: couler.create_workflow_volume(VolumeClaimTemplate("v", ["ReadWriteOnce", "ReadOnlyMany"], "1Gi"))
     ],
+    "argo-tags": [
+        lambda: work(args=["{{workflow.creationTimestamp}}"]),
+        lambda: work(args=["one", "{{inputs.parameters.para-work-7}}"]),
+        lambda: work(env={"A": "{{=1 + 1}}"}),
+        lambda: couler.run_container(image="a", command=["{{ tasks.a.ip }}"]),
+        lambda: couler.run_script(image="a", source="print('{{workflow.name}}')"),
+    ],
     "retry": [lambda: work(retry="3"), lambda: work(retry=-1), lambda: work(retry=True)],
 }  # fmt: skip
 

@@ -243,7 +243,47 @@ def test_a_password_in_the_environment_is_found() -> None:
     assert [problem.rule for problem in problems(take_implicit())] == ["plaintext-secret"]
 
 
+# --- tags for Argo
+
+
+def test_the_tag_of_an_argument_is_the_argument(run_here: Callable[[], Run]) -> None:
+    word = couler.run_script(image="python:3.12", source=hello, step_name="greet")
+    couler.run_container(
+        image="a", command=["sh", "-c", "echo 'got {{inputs.parameters.para-say-0}}'"], args=[word], step_name="say"
+    )
+    assert results(run_here())["say"] == "got hello"
+
+
+def test_the_name_of_the_workflow_may_stand_in_texts(run_here: Callable[[], Run]) -> None:
+    couler.config_workflow(name="mine")
+    couler.run_container(
+        image="a", command=["sh", "-c", 'echo "$1 $A"', "sh"], args=["{{workflow.name}}"],
+        env={"A": "of {{ workflow.name }}"}, step_name="say",
+    )  # fmt: skip
+    assert results(run_here())["say"] == "mine of mine"
+
+
+def test_other_braces_are_text(run_here: Callable[[], Run]) -> None:
+    couler.run_container(image="a", command=["echo"], args=["{{ page.title }}", "{{"], step_name="say")
+    couler.run_script(image="python:3.12", source="print('{{ item.name }}')", step_name="script")
+    found = results(run_here())
+    assert (found["say"], found["script"]) == ("{{ page.title }} {{", "{{ item.name }}")
+
+
 # --- files outside the workflow
+
+
+def test_the_folders_of_outputs_exist_on_argo(build: Callable[[], Built]) -> None:
+    couler.run_container(
+        image="a",
+        command=["b"],
+        output=[couler.create_parameter_artifact(path) for path in ("/out/a", "/out/b", "/data/c", "d", "/e")],
+        volume_mounts=[couler.VolumeMount("data", "/data")],
+    )
+    assert build().only.engine_options["argo"] == {
+        "container": {"volumeMounts": ({"name": "couler-out-dir-0", "mountPath": "/out"},)},
+        "volumes": ({"name": "couler-out-dir-0", "emptyDir": {}},),
+    }
 
 
 def test_files_in_stores(build: Callable[[], Built]) -> None:

@@ -86,7 +86,7 @@ class TypedArtifact(Artifact):
             return None
         options = {"endpoint": self.endpoint or "", "insecure": "true" if self.insecure else ""}
         return ir.StoredFile(
-            url=f"{scheme}://{self.bucket}/{(self.key or '').lstrip('/')}",
+            url=f"{scheme}://{(self.bucket or '').rstrip('/')}/{(self.key or '').lstrip('/')}",
             options={name: value for name, value in options.items() if value},
             credentials=self.credentials,
         )

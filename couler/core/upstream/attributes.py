@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from couler.core.dsl import options
+from couler.core.dsl import flow, options
 from couler.core.dsl.artifacts import Artifact as StoredArtifact
 from couler.core.dsl.artifacts import output_name
 from couler.core.dsl.conditions import Deferred
+from couler.core.dsl.expr import concat
 from couler.core.errors import DefinitionError, near
 from couler.core.ir import model as ir
 from couler.core.templates.artifact import Artifact, TypedArtifact
 from couler.core.templates.cache import Cache
 from couler.core.templates.output import Output, OutputArtifact, flat
+from couler.core.templates.volume import VolumeMount
 from couler.core.upstream.constants import ImagePullPolicy
 from couler.core.upstream.differences import notice, refusal
 from couler.core.upstream.state import PodState
@@ -40,7 +43,7 @@ def arguments(args: Any, handed: Sequence[Output], where: str) -> tuple[list[Any
             values.extend(item.references())
         else:
             values.append(as_text(item, where, "an argument"))
-    return values, files
+    return [with_tags(value, values, where) for value in values], files
 
 
 def as_text(item: Any, where: str, what: str) -> Any:
@@ -59,6 +62,54 @@ def as_text(item: Any, where: str, what: str) -> Any:
     raise DefinitionError(
         f"{where}: {what} is {item!r}, which is neither text, a number nor an output", "give a text, such as json.dumps"
     )
+
+
+_TAG = re.compile(r"\{\{\s*(=|(?:inputs|outputs|steps|tasks|workflow|pod)\.[^{}]*?|item(?:\.[^{}]*?)?)\s*\}\}|\{\{=")
+_ARGUMENT = re.compile(r"inputs\.parameters\.para-.+-(\d+)")
+
+
+def with_tags(text: Any, values: Sequence[Any], where: str) -> Any:
+    """A text in which tags for Argo are references to what they stand for.
+
+    Args:
+        text: As the program has it; what is no text is returned as it is.
+        values: Arguments of the step, which upstream called ``para-NAME-0`` and so on.
+        where: Which step, for messages.
+
+    Raises:
+        DefinitionError: A tag stands for something that is no argument and no name of the workflow.
+
+    >>> with_tags("echo {{inputs.parameters.para-say-0}}", ["hello"], "step 'say'")
+    <concat: str>
+    """
+    if not isinstance(text, str) or "{{" not in text:
+        return text
+    parts: list[Any] = []
+    end = 0
+    for match in _TAG.finditer(text):
+        parts += [text[end : match.start()], _meaning(match, values, where)]
+        end = match.end()
+    return concat(*(part for part in (*parts, text[end:]) if not isinstance(part, str) or part)) if parts else text
+
+
+def _meaning(match: re.Match[str], values: Sequence[Any], where: str) -> Any:
+    tag = match[1] or "="
+    argument = _ARGUMENT.fullmatch(tag)
+    if argument is not None and int(argument[1]) < len(values):
+        return values[int(argument[1])]
+    if tag in _FACTS:
+        return _FACTS[tag]()
+    raise refusal("argo-tags", f"{where}: {match[0]}")
+
+
+_FACTS = {"workflow.name": flow.workflow_name, "workflow.uid": flow.run_id}
+
+
+def refuse_tags(source: str, where: str) -> None:
+    """Raise DefinitionError for source text with a tag for Argo, except ``{{item}}``, which templates have, too."""
+    for match in _TAG.finditer(source):
+        if not (match[1] or "").startswith("item"):
+            raise refusal("argo-tags", f"{where}: {match[0]}")
 
 
 def inputs(given: Any, files: Sequence[OutputArtifact], where: str) -> list[tuple[str, Any, str, str]]:
@@ -130,6 +181,7 @@ def step_options(given: Mapping[str, Any], pods: PodState, where: str) -> dict[s
     """
     _warn(given, where)
     env, secrets = environment(given.get("env"), where)
+    env = {name: with_tags(value, (), where) for name, value in env.items()}
     if (secret := given.get("secret")) is not None:
         secrets = tuple(dict.fromkeys((*secrets, *_secret(secret, pods, where).uses())))
     found = {
@@ -240,10 +292,27 @@ def _argo(given: Mapping[str, Any]) -> dict[str, Any]:
         container["envFrom"] = list(given["env_from"])
     if given.get("script_pull_policy"):
         container["imagePullPolicy"] = given["script_pull_policy"]
+    folders = _folders(given)
+    if folders:
+        container["volumeMounts"] = [{"name": name, "mountPath": path} for name, path in folders.items()]
     found: dict[str, Any] = {"container": container} if container else {}
+    if folders:
+        found["volumes"] = [{"name": name, "emptyDir": {}} for name in folders]
     if isinstance(given.get("cache"), Cache):
         found["memoize"] = given["cache"].memoize()
     return {"argo": found} if found else {}
+
+
+def _folders(given: Mapping[str, Any]) -> dict[str, str]:
+    """Folders of outputs, which upstream mounts as empty volumes, so that they exist whatever the image holds."""
+    mounted = {mount.mount_path for mount in flat(given.get("volume_mounts")) if isinstance(mount, VolumeMount)}
+    found: dict[str, str] = {}
+    for index, output in enumerate(given.get("declared", ())):
+        folder = posixpath.dirname(output.path.rstrip("/"))
+        if posixpath.isabs(folder) and folder != "/" and folder not in mounted:
+            mounted.add(folder)
+            found[f"couler-out-dir-{index}"] = folder
+    return found
 
 
 def pull_policy(policy: Any, where: str) -> str:

@@ -185,8 +185,8 @@ def set_exit_handler(status: WFStatus | str, exit_handler: Callable[[], Any]) ->
         if handlers[other] is exit_handler:
             return []
         notice("error-handler", "couler.set_exit_handler")
-    handlers[name] = exit_handler
     body = Body(exit_handler, "exit-handler")
     with flow.on_exit(_EVENTS[name]):
         draft = flow.collapsed(flow.group_step(body.call, body.name, {}, {}))
+    handlers[name] = exit_handler
     return body.outputs(draft)

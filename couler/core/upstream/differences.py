@@ -32,6 +32,10 @@ class Difference:
     here: str
     instead: str = ""
 
+    def told(self, what: str) -> str:
+        """The row as a message about one place in a program."""
+        return f"{what}: {self.construct}: {self.here}".replace("`", "")
+
 
 DIFFERENCES: dict[str, Difference] = {
     "secret-values": Difference(
@@ -142,6 +146,14 @@ DIFFERENCES: dict[str, Difference] = {
         "a claim of a workflow has one access mode",
         'access_modes=["{first}"]',
     ),
+    "argo-tags": Difference(
+        "tags for Argo in texts, such as `{{inputs.parameters.x}}` or `{{workflow.creationTimestamp}}`",
+        "refused",
+        "texts of a program are data and arrive as they are written; only the step's own "
+        "`{{inputs.parameters.para-…}}`, `{{workflow.name}}` and `{{workflow.uid}}` have a meaning on every engine, and "
+        "not in source text",
+        "pass values with args=",
+    ),
     "retry": Difference(
         "`retry=` with anything but a number",
         "refused",
@@ -232,11 +244,6 @@ DIFFERENCES: dict[str, Difference] = {
         "different",
         "it is called once per item, and the steps stand side by side; upstream took the first item's text for all",
     ),
-    "output-volumes": Difference(
-        "`couler-out-dir-N` volumes for outputs",
-        "different",
-        "are not made: the executors that needed them are gone since Argo 3.4",
-    ),
     "workflow-names": Difference(
         "the salt of workflow names",
         "different",
@@ -273,6 +280,12 @@ DIFFERENCES: dict[str, Difference] = {
         "no effect",
         "`couler compile program.py --engine argo` writes the YAML; nothing is printed by itself",
     ),
+    "errors": Difference(
+        "errors in programs",
+        "different",
+        "all are of the class `couler.CoulerError` and say what to write instead; upstream's were `SyntaxError`, "
+        "`TypeError` and `ValueError`",
+    ),
     "import-couler": Difference(
         "`import couler` for upstream's names",
         "different",
@@ -294,18 +307,16 @@ def refusal(row_name: str, what: str, /, **fields: str) -> DefinitionError:
     'retry=3'
     """
     row = DIFFERENCES[row_name]
-    construct = row.construct.replace("`", "")
     hint = row.instead
     for name, value in fields.items():
         hint = hint.replace(f"{{{name}}}", value)
-    return DefinitionError(f"{what}: {construct}: {row.here}", hint)
+    return DefinitionError(row.told(what), hint)
 
 
 def notice(name: str, what: str) -> None:
     """Warn about a row, at the user's line."""
     row = DIFFERENCES[name]
-    construct = row.construct.replace("`", "")
-    text = f"{what}: {construct}: {row.here}" + (f"; instead: {row.instead}" if row.instead else "")
+    text = row.told(what) + (f"; instead: {row.instead}" if row.instead else "")
     frame = caller_frame()
     if frame is None:
         warnings.warn(text, UpstreamNotice, stacklevel=2)

@@ -200,10 +200,12 @@ def run_script(
     place = placing()
     interpreter = tuple(flat(command)) or ("python",)
     text = script_text(source, interpreter, where)
+    attributes.refuse_tags(text, where)
     text = for_old_pythons(text) if callable(source) else text
     values, files = attributes.arguments(args, place.handed, where)
-    given = {**definition, "script_pull_policy": attributes.pull_policy(image_pull_policy, where)}
     declared = attributes.outputs(output, where)
+    policy = attributes.pull_policy(image_pull_policy, where)
+    given = {**definition, "script_pull_policy": policy, "declared": declared}
 
     def make_task(adopt: Adopt, chosen: Mapping[str, Any]) -> ir.Task:
         return ir.ScriptTask(
@@ -278,9 +280,11 @@ def run_container(
     if not isinstance(image, str) or not image:
         raise DefinitionError(f"{where} has no image", 'image="alpine:3.20"')
     place = placing()
-    words = [attributes.as_text(word, where, "the command") for word in flat(command)]
     values, files = attributes.arguments(args, place.handed, where)
+    texts = [attributes.as_text(word, where, "the command") for word in flat(command)]
+    words = [attributes.with_tags(word, values, where) for word in texts]
     declared = attributes.outputs(output, where)
+    given = {**definition, "declared": declared}
     policy = attributes.pull_policy(image_pull_policy, where)
 
     def make_task(adopt: Adopt, chosen: Mapping[str, Any]) -> ir.Task:
@@ -295,7 +299,7 @@ def run_container(
     draft = _declare(
         base, step_name, make_task, definition,
         inputs=attributes.inputs(input, files, where), outputs=[*declared, _STDOUT],
-        step_options=attributes.step_options(definition, of_pods(place.scope), where), volume_mounts=volume_mounts,
+        step_options=attributes.step_options(given, of_pods(place.scope), where), volume_mounts=volume_mounts,
     )  # fmt: skip
     return _returned(draft, _written(draft, declared) or [OutputEmpty(draft)])
 
