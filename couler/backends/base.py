@@ -60,6 +60,21 @@ class Declaration:
 
 
 @dataclass(frozen=True, slots=True)
+class Emitted:
+    """What a backend makes of a workflow.
+
+    Attributes:
+        documents: File name to content.
+        notes: What the reader should know of them.
+        problems: Why the engine would not take or finish them, such as its limits; each with what to do.
+    """
+
+    documents: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Compiled:
     """A workflow in an engine's own form.
 
@@ -68,12 +83,14 @@ class Compiled:
         documents: File name to content.
         notes: What the reader should know: what was lowered, left to the engine, or ignored.
         workflow: The lowered workflow that the documents were made from.
+        problems: Why the engine would not take or finish them, such as its limits.
     """
 
     target: str
     documents: Mapping[str, str]
     notes: tuple[str, ...]
     workflow: Workflow
+    problems: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -92,8 +109,8 @@ class Backend(Protocol):
         """What the engine can do, for a version and settings such as ``runtime``."""
         ...
 
-    def compile(self, workflow: Workflow, version: str = "", options: Mapping[str, Any] = {}) -> Mapping[str, str]:
-        """File name to content, for a workflow that uses native features only."""
+    def compile(self, workflow: Workflow, version: str = "", options: Mapping[str, Any] = {}) -> Emitted:
+        """The documents of a workflow that uses native features only."""
         ...
 
     def engine(self, options: Mapping[str, Any]) -> Engine:

@@ -170,6 +170,20 @@ class EngineError(CoulerError):
     """An engine refused a request or failed."""
 
 
+class EngineLimitError(EngineError):
+    """A workflow is beyond what an engine takes, though it uses nothing that the engine lacks; all reasons at once.
+
+    >>> print(EngineLimitError("wide", "argo@4.1", ["template wide has 300 tasks; split it"]))
+    workflow 'wide' is beyond the limits of argo@4.1:
+      - template wide has 300 tasks; split it
+    """
+
+    def __init__(self, workflow: str, target: str, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        lines = "".join(f"\n  - {problem}" for problem in self.problems)
+        super().__init__(f"workflow '{workflow}' is beyond the limits of {target}:{lines}")
+
+
 class EngineUnreachableError(EngineError):
     """An engine did not answer."""
 

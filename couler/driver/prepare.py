@@ -9,7 +9,7 @@ from typing import Any
 from couler.backends import registry
 from couler.backends.base import Compiled, Declaration, Support
 from couler.core import passes
-from couler.core.errors import MissingExtraError, Refusal, UnsupportedFeatureError
+from couler.core.errors import EngineLimitError, MissingExtraError, Refusal, UnsupportedFeatureError
 from couler.core.ir.features import FEATURES, features_of
 from couler.core.ir.model import Workflow
 from couler.core.ir.validate import check
@@ -93,12 +93,15 @@ def validate(workflow: Any = None, engine: str | None = None, **options: Any) ->
     Raises:
         InvalidWorkflowError: Rules are broken; all of them are listed.
         UnsupportedFeatureError: The engine cannot do what the workflow uses.
+        EngineLimitError: The engine can do it, but the workflow is beyond its limits.
     """
     found = as_workflow(workflow)
     if engine is None:
         check(found)
-    else:
-        prepare(found, engine, options)
+        return found
+    compiled = compile(found, engine, **options)
+    if compiled.problems:
+        raise EngineLimitError(found.name, compiled.target, compiled.problems)
     return found
 
 
@@ -119,8 +122,9 @@ def compile(workflow: Any = None, engine: str = "local", **options: Any) -> Comp
     """
     lowered = prepare(as_workflow(workflow), engine, options)
     backend, version = registry.backend(engine)
-    documents = backend.compile(lowered.workflow, version, options)
-    return Compiled(lowered.declaration.target, documents, lowered.notes, lowered.workflow)
+    made = backend.compile(lowered.workflow, version, options)
+    notes = (*lowered.notes, *made.notes)
+    return Compiled(lowered.declaration.target, made.documents, notes, lowered.workflow, made.problems)
 
 
 @dataclass(frozen=True, slots=True)

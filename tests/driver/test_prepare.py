@@ -9,7 +9,7 @@ import pytest
 import couler
 from couler import driver
 from couler.backends import registry
-from couler.backends.base import Declaration
+from couler.backends.base import Declaration, Emitted
 from couler.core import passes
 from couler.core.errors import InvalidWorkflowError, MissingExtraError, NotFoundError, UnsupportedFeatureError
 from couler.core.ir.features import FEATURES, features_of
@@ -30,8 +30,8 @@ class FakeBackend:
             {"map": "it has no lists; use local"},
         )  # fmt: skip
 
-    def compile(self, workflow: Workflow, version: str = "", options: Mapping[str, Any] = {}) -> dict[str, str]:
-        return {"plan.txt": "\n".join(step.name for step in workflow.steps)}
+    def compile(self, workflow: Workflow, version: str = "", options: Mapping[str, Any] = {}) -> Emitted:
+        return Emitted({"plan.txt": "\n".join(step.name for step in workflow.steps)})
 
     def engine(self, options: Mapping[str, Any]) -> Any:
         raise MissingExtraError("running on fake", "fake")
@@ -69,8 +69,8 @@ def test_all_that_an_engine_lacks_is_listed_with_steps_and_engines_that_can() ->
     assert set(caught.value.features) == {"map", "function"}
     assert str(caught.value) == (
         "workflow 'maps' cannot run on fake@2.0, which lacks:\n"
-        f"  - function: {FEATURES['function']}, used by mapped; engines that can: local\n"
-        f"  - map: {FEATURES['map']} (it has no lists; use local), used by mapped; engines that can: local\n"
+        f"  - function: {FEATURES['function']}, used by mapped; engines that can: local, argo\n"
+        f"  - map: {FEATURES['map']} (it has no lists; use local), used by mapped; engines that can: local, argo\n"
         "  hint: `couler engines` shows what each engine can do"
     )
 

@@ -177,14 +177,11 @@ class Scope(ScopeTypes):
         if guards := self.guards(step.name):
             task["when"] = f"{{{{={conjunction(guards)}}}}}"
         given = {name: self._argument(value) for name, value in unit.parameters.items()}
+        before = len(self._choices)
         files = [self._file_argument(name, value, step) for name, value in unit.artifacts.items()]
         task.update(arguments_of(given, files))
-        chosen = [
-            f["from"][len("{{tasks.") :].partition(".")[0] for f in files if f.get("from", "").startswith("{{tasks.")
-        ]
-        missing = [name for name in chosen if name not in self.tasks.values()]
-        if missing:
-            task["depends"] = " && ".join([*filter(None, [task.get("depends")]), *missing])
+        if chosen := [choice["name"] for choice in self._choices[before:]]:
+            task["depends"] = " && ".join([*filter(None, [task.get("depends")]), *chosen])
         if step.engine_options:
             merge(task, task_options(step))
         return task
@@ -450,7 +447,10 @@ class Scope(ScopeTypes):
             plain = step.foreach is None and step.loop is None
             mapped = direct and step.foreach is not None
             unit = leaf(step, self, build, mapped=mapped, items=items if plain else frozenset())
-            if any(unit.results[name].form != "json" for name in unit.results if name in read or step.loop is not None):
+            if any(
+                result.form == "parsed" or (result.form == "text" and (name in read or step.loop is not None))
+                for name, result in unit.results.items()
+            ):
                 if step.loop is not None:
                     unit = shell(step, unit, build)
                 apart = True

@@ -56,8 +56,7 @@ def _wire_of(task: str, name: str, result: Result) -> str:
     source = output_source(task, name, result)
     if source.form == "json":
         return source.read
-    text = json_of(source.read) if source.form == "text" else safe(source.read)
-    return text
+    return json_of(source.read) if source.form == "text" else safe(source.read)
 
 
 def _checked(step: Step, name: str, result: Result, limit: int) -> str:
@@ -69,9 +68,8 @@ def _checked(step: Step, name: str, result: Result, limit: int) -> str:
     what = f"output '{name}' of step '{step.name}'"
     if result.stdout:
         failure = f"the standard output of step '{step.name}' is larger than the {limit:,} bytes that a value may have"
-        text = (
-            f"(len({read}) < {limit} ? {text} : sprig.fail({quoted(f'{failure}; write it to a file output instead')}))"
-        )
+        failure = quoted(f"{failure}; write it to a file output instead")
+        text = f"(len({read}) < {limit} ? {text} : sprig.fail({failure}))"
     kind = result.type.partition("[")[0]
     if result.form == "parsed" and kind in _TYPES:
         failure = quoted(f"{what} should be {result.type} in JSON")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from couler.backends.base import Declaration
+from couler.backends.base import Declaration, Emitted
 from couler.core.ir.features import FEATURES
 from couler.core.ir.model import Workflow
 from couler.core.ir.text import to_yaml
@@ -45,9 +45,9 @@ class LocalBackend:
         native = frozenset(feature for feature in FEATURES if feature not in refused and feature not in _LOWERED)
         return Declaration("local", native=native, lowered=_LOWERED, reasons=refused)
 
-    def compile(self, workflow: Workflow, version: str = "", options: Mapping[str, Any] = {}) -> Mapping[str, str]:
+    def compile(self, workflow: Workflow, version: str = "", options: Mapping[str, Any] = {}) -> Emitted:
         """The lowered workflow as YAML."""
-        return {f"{workflow.name}.couler.yaml": to_yaml(workflow)}
+        return Emitted({f"{workflow.name}.couler.yaml": to_yaml(workflow)})
 
     def engine(self, options: Mapping[str, Any]) -> Engine:
         """The engine, with its run store and folders."""

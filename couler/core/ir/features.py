@@ -13,6 +13,8 @@ from couler.core.ir.model import (
     FirstOf,
     FunctionTask,
     GroupTask,
+    ItemRef,
+    JobTask,
     ListOf,
     OutputRef,
     Resources,
@@ -34,6 +36,7 @@ FEATURES: Mapping[str, str] = {
     "script": "scripts",
     "container": "containers with a command",
     "job": "Kubernetes objects to create and wait for",
+    "job_conditions": "waiting for a condition of a Kubernetes object by its type",
     "suspend": "pauses",
     "suspend_approval": "pauses until a person approves",
     "suspend_duration": "pauses of a given duration",
@@ -47,9 +50,11 @@ FEATURES: Mapping[str, str] = {
     "map_parallelism": "a bound on the items at a time",
     "map_group": "a nested workflow for each item of a list",
     "map_in_map": "a map inside a map",
+    "map_files": "files for each item of a map",
     "loop": "repeating a step while a condition holds",
     "loop_carry": "inputs of a round from the round before",
     "loop_in_loop": "a loop inside a loop",
+    "loop_files": "files from round to round",
     "round": "the number of the round",
     # order and conditions
     "when": "conditions over values",
@@ -79,6 +84,7 @@ FEATURES: Mapping[str, str] = {
     "retry_on": "further attempts after certain failures only",
     "retry_escalation": "more memory after running out of it",
     "timeout": "a time limit for an attempt of a step",
+    "group_timeout": "a time limit for a nested workflow",
     "workflow_timeout": "a time limit for the whole workflow",
     "cache": "outputs remembered from earlier runs",
     # surroundings
@@ -170,6 +176,7 @@ def _of_step(step: Step) -> Iterator[str]:
         {
             "allow_failure": step.allow_failure,
             "timeout": step.timeout is not None,
+            "group_timeout": step.timeout is not None and type(step.task) is GroupTask,
             "cache": step.cache is not None and step.cache.enabled,
             "env": step.env,
             "secrets": step.secrets,
@@ -196,6 +203,8 @@ def _of_task(step: Step) -> Iterator[str]:
             yield "suspend_approval" if task.duration is None else "suspend_duration"
         case GroupTask():
             yield from _of_values(output.value for output in task.outputs)
+        case JobTask():
+            yield from _true({"job_conditions": any(one.condition for one in (*task.success, *task.failure))})
         case _:
             pass
 
@@ -210,12 +219,29 @@ def _of_flow(step: Step) -> Iterator[str]:
                 "map_zip": len(lists) > 1,
                 "map_parallelism": step.foreach.parallelism is not None,
                 "map_group": type(step.task) is GroupTask,
+                "map_files": _maps_files(step),
             }
         )
     if step.loop is not None:
         yield "loop"
-        yield from _true({"loop_carry": step.loop.carry})
+        yield from _true({"loop_carry": step.loop.carry, "loop_files": _carries_files(step)})
     yield from _true({"when": step.when is not None, "after_status": step.after_condition is not None})
+
+
+def _maps_files(step: Step) -> bool:
+    """Whether items of a map are files, or write some."""
+    given = any(_is_file(item.type) and type(item.value) is ItemRef for item in step.inputs)
+    return given or any(_is_file(output.type) for output in outputs_of_one(step).values())
+
+
+def _carries_files(step: Step) -> bool:
+    assert step.loop is not None
+    outputs = outputs_of_one(step)
+    return any(_is_file(outputs[name].type) for name in step.loop.carry.values() if name in outputs)
+
+
+def _is_file(kind: str) -> bool:
+    return "file" in kind or "folder" in kind
 
 
 def _of_retry(retry: Retry | None) -> Iterator[str]:
@@ -290,7 +316,7 @@ def _of_types(step: Step) -> Iterator[str]:
     """Files and folders among inputs and outputs, also in lists."""
     texts = {item.type for item in step.inputs} | {output.type for output in outputs_of_one(step).values()}
     for text in texts:
-        if "file" in text or "folder" in text:
+        if _is_file(text):
             yield from _true({"files": "file" in text, "folders": "folder" in text})
 
 
