@@ -251,6 +251,13 @@ SOUND = {
         task("b", "taker", depends="a", arguments=parameters(p="{{=tasks.a.outputs.parameters.o ?? 'd'}}")), when=WHEN
     ),
     "one condition for both": branch(task("b", "taker", depends="a", arguments=RESULT, when=WHEN), when=WHEN),
+    "a condition on the status": branch(
+        task("b", "taker", depends="a", arguments=TAKEN, when="{{=tasks['a'].status != 'Skipped'}}"), when=WHEN
+    ),
+    "a choice by status": branch(
+        task("b", "taker", depends="a", arguments=parameters(
+            p="{{=tasks.a.status == 'Skipped' ? 'none' : tasks.a.outputs.parameters.o}}")), when=WHEN
+    ),
     "only after success": branch(task("b", "taker", depends="a.Succeeded", arguments=RESULT), when=WHEN),
     "a failure with a default": branch(
         task("b", "taker", dependencies=["a"], arguments=TAKEN), producing(default="null"), continueOn={"failed": True}

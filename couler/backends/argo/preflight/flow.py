@@ -13,6 +13,7 @@ REFERENCE: Final = re.compile(
     r"\b(?:tasks|steps)(?:\.([-\w]+)|\[\\?['\"]([^'\"\\]+)\\?['\"]\])"
     r"\.outputs\.(result|parameters)(?:\.([-\w]+)|\[\\?['\"]([^'\"\\]+)\\?['\"]\])?"
 )
+STATUS: Final = re.compile(r"\b(?:tasks|steps)(?:\.([-\w]+)|\[\\?['\"]([^'\"\\]+)\\?['\"]\])\.status\b")
 LONE_TAG: Final = re.compile(r"\{\{[^=][^{}]*\}\}")
 ALWAYS: Final = frozenset(("", "true", "{{=true}}", "{{= true }}"))
 ITEM: Final = re.compile(r"\bitem\b")
@@ -193,7 +194,7 @@ def _is_left_out_with(missing: Mapping[str, Call], call: Call) -> bool:
 
 def _runs_only_after(condition: str, depends: str, producer: Call) -> bool:
     """Whether a consumer runs only when its producer has run."""
-    if condition not in ALWAYS and condition == _condition(producer):
+    if condition not in ALWAYS and (condition == _condition(producer) or producer.name in _asked_for_status(condition)):
         return True
     if "||" in depends or "!" in depends:
         return False
@@ -238,10 +239,17 @@ def _references(document: Document, template: Template) -> Iterator[tuple[str, s
 def _in_text(value: str, has_default: bool) -> Iterator[Reference]:
     if ".outputs." not in value:
         return
+    asked = _asked_for_status(value)
     is_guarded = has_default or "??" in value or "== nil" in value or "!= nil" in value
     for dotted, quoted, kind, dotted_output, quoted_output in REFERENCE.findall(value):
         output = STDOUT if kind == "result" else dotted_output or quoted_output
-        yield Reference(dotted or quoted, output, is_guarded)
+        producer = dotted or quoted
+        yield Reference(producer, output, is_guarded or producer in asked)
+
+
+def _asked_for_status(value: str) -> set[str]:
+    """Calls whose status decides in a text."""
+    return {dotted or quoted for dotted, quoted in STATUS.findall(value)} if ".status" in value else set()
 
 
 def _has_default(producer: Template | None, output: str) -> bool:
