@@ -150,8 +150,8 @@ DIFFERENCES: dict[str, Difference] = {
         "tags for Argo in texts, such as `{{inputs.parameters.x}}` or `{{workflow.creationTimestamp}}`",
         "refused",
         "texts of a program are data and arrive as they are written; only the step's own "
-        "`{{inputs.parameters.para-…}}`, `{{workflow.name}}` and `{{workflow.uid}}` have a meaning on every engine, and "
-        "not in source text",
+        "`{{inputs.parameters.para-…}}`, `{{workflow.name}}` and `{{workflow.uid}}` have a meaning on every engine, "
+        "and not in source text",
         "pass values with args=",
     ),
     "retry": Difference(
