@@ -1,4 +1,4 @@
-"""Argo's own controller and executor, built from their Go modules, and the files of their release that a cluster needs."""
+"""Argo's own controller and executor, built from their Go modules, and the definitions that a cluster needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.engines.kubernetes import cache, golang, images
 HERE = Path(__file__).resolve().parent
 DEFAULT = "4.0.7"
 VERSIONS = ("4.0.7", "3.7.18")
-"""Those that have a ``go.mod`` under ``binaries/``: both lines of Argo that are kept up, as far as they are Go modules."""
+"""Those that have a ``go.mod`` under ``binaries/``: the newest Go module of each line of Argo that is kept up."""
 
 LINKS = {"workflow/executor/osspecific/signal_linux.go": "signal_darwin.go"}
 """Symbolic links of the source tree: Go module archives cannot hold them, and the executor does not build without."""

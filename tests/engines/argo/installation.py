@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tests.engines.argo.builds import Argo
-from tests.engines.kubernetes.api import Api, Object
+from tests.engines.kubernetes.api import Api, ApiError, Object
 from tests.engines.kubernetes.node import Node
 from tests.engines.s3.server import REGION, S3, SECRET
 
@@ -15,6 +15,22 @@ NAMESPACE = "argo"
 HEALTH = "http://127.0.0.1:6060/healthz"
 
 WORKERS = ("--workflow-workers=16", "--pod-cleanup-workers=4", "--qps=200", "--burst=400")
+STEP_RIGHTS: Object = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRole",
+    "metadata": {"name": "workflow-steps"},
+    "rules": [
+        {"apiGroups": ["argoproj.io"], "resources": ["workflowtaskresults"], "verbs": ["create", "patch"]},
+        {"apiGroups": ["argoproj.io"], "resources": ["workflows"], "verbs": ["*"]},
+        {
+            "apiGroups": ["argoproj.io"],
+            "resources": ["workflowtasksets", "workflowtasksets/status", "workflowartifactgctasks/status"],
+            "verbs": ["list", "watch", "get", "patch"],
+        },
+    ],
+}
+"""What the service account of a step needs beside Kubernetes' own role ``edit``."""
+
 ENVIRONMENT = {"LEADER_ELECTION_DISABLE": "true", "DEFAULT_REQUEUE_TIME": "1s"}
 
 
@@ -25,40 +41,29 @@ def install(node: Node, argo: Argo, s3: S3) -> None:
     for file in sorted(argo.definitions.glob("argoproj.io_*.yaml")):
         api.apply_text(_definition_place(file), file.read_text())
     api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-    for document in (*rights(), settings(s3)):
-        api.apply(document, NAMESPACE)
+    api.apply(STEP_RIGHTS)
+    api.apply(settings(s3), NAMESPACE)
     prepare_namespace(api, "default", s3)
-    node.until(lambda: _established(api), "Argo's definitions are served")
+    node.until(lambda: _served(api), "Argo's definitions are served")
     _start_controller(node, argo)
 
 
 def prepare_namespace(api: Api, name: str, s3: S3) -> None:
-    """Make a namespace in which workflows can run and store artifacts."""
+    """Make a namespace in which workflows can run: steps may report results, create objects and store artifacts."""
     if name != "default":
         api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     api.apply(s3.credentials(), name)
+    for role in (STEP_RIGHTS["metadata"]["name"], "edit"):
+        api.apply(_binding(role, name), name)
 
 
-def rights() -> list[Object]:
-    """Every pod may report results; those of workflows may also manage the objects that steps create."""
-    executor = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": "workflow-pods"},
-        "rules": [{"apiGroups": ["argoproj.io"], "resources": ["*"], "verbs": ["*"]}],
-    }
-    return [executor, _binding("workflow-pods"), _binding("edit")]
-
-
-def _binding(role: str) -> Object:
+def _binding(role: str, namespace: str) -> Object:
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": f"pods-{role}"},
+        "kind": "RoleBinding",
+        "metadata": {"name": role},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-        "subjects": [
-            {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:serviceaccounts:default"}
-        ],
+        "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": namespace}],
     }
 
 
@@ -92,9 +97,13 @@ def _definition_place(file: Path) -> str:
     return f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.{group}"
 
 
-def _established(api: Api) -> bool:
-    resources = api.get("/apis").get("groups", [])
-    return any(group["name"] == "argoproj.io" for group in resources)
+def _served(api: Api) -> bool:
+    try:
+        resources = api.get("/apis/argoproj.io/v1alpha1")["resources"]
+    except ApiError:
+        return False
+    kinds = {resource["kind"] for resource in resources}
+    return {"Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow", "WorkflowTaskResult"} <= kinds
 
 
 def _start_controller(node: Node, argo: Argo) -> None:

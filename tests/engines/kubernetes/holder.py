@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PRIVATE_FOLDERS = ("/run", "/var/log", "/var/lib/kubelet")
+PRIVATE_FOLDERS = ("/run", "/var/log", "/var/lib/kubelet", "/tmp/hostpath_pv")
 """Folders that Kubernetes writes to by default: the cluster gets empty ones of its own, in memory."""
 
 KERNEL_SETTINGS = {"vm/overcommit_memory": "1", "kernel/panic": "10", "kernel/panic_on_oops": "1"}

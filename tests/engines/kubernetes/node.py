@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -78,8 +79,7 @@ class Node:
 
     def remember(self) -> None:
         """Write down what others need to find and to use this node."""
-        keeper = self.inside.keeper
-        records.write(records.Record(self.name, keeper, records.start_time(keeper), str(self.kubeconfig), self.details))
+        records.write(records.of_process(self.name, self.inside.keeper, str(self.kubeconfig), self.details))
 
     def stop(self) -> None:
         self.inside.end()
@@ -112,6 +112,7 @@ def _prepare(name: str, forwards: Mapping[str, tuple[str, int]], *, outlive: boo
     files = records.folder() / name
     for folder in ("logs", "certificates", "network", "memory"):
         (files / folder).mkdir(parents=True)
+    records.write(records.of_process(name, os.getpid()))  # so that it is found, should making the namespaces fail
     paths = settings.Paths(files, files / "memory", executable())
     addresses = [settings.API_ADDRESS, settings.NODE_ADDRESS]
     node = Node(name, paths, namespaces.create(paths.memory, files / "logs", addresses, forwards, outlive=outlive))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -30,7 +30,12 @@ class Record:
 
     @property
     def alive(self) -> bool:
-        return start_time(self.keeper) == self.started
+        return bool(self.started) and start_time(self.keeper) == self.started
+
+
+def of_process(name: str, keeper: int, kubeconfig: str = "", details: Mapping[str, str] | None = None) -> Record:
+    """The record of a cluster that lives as long as a running process does."""
+    return Record(name, keeper, start_time(keeper), kubeconfig, dict(details or {}))
 
 
 def folder() -> Path:

@@ -15,6 +15,10 @@ PODS = "10.98.0.0/16"
 SERVICES = "10.96.0.0/24"
 NODE = "node"
 PAUSE_IMAGE = "couler.test/pause:1"
+KEPT_PODS = 150
+"""Ended pods, with their logs; older ones go, for each costs the kubelet time every second."""
+MAX_PODS = 24
+"""Pods that run at a time; more wait in the queue. Each of Argo's keeps a copy of its executor (110 MB) in memory."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ def controller_manager(paths: Paths) -> list[str]:
         "--bind-address=127.0.0.1",
         "--leader-elect=false",
         "--enable-hostpath-provisioner",
+        f"--terminated-pod-gc-threshold={KEPT_PODS}",
         "--kube-api-qps=200",
         "--kube-api-burst=400",
         "--profiling=false",
@@ -166,7 +171,7 @@ def kubelet_file(cgroup: str) -> dict[str, Any]:
         "podLogsDir": "/var/log/pods",
         "makeIPTablesUtilChains": False,
         "localStorageCapacityIsolation": False,
-        "maxPods": 250,
+        "maxPods": MAX_PODS,
         "evictionHard": {
             "memory.available": "100Mi",
             "nodefs.available": "0%",

@@ -7,6 +7,9 @@ import shutil
 import sys
 from pathlib import Path
 
+SWITCH = "COULER_TEST_CLUSTER"
+"""Environment variable that lets the test suite start clusters."""
+
 PROGRAMS = {
     "go": "the Go toolchain (1.25 or newer)",
     "containerd": "Debian package containerd",
@@ -33,3 +36,10 @@ def tools_missing() -> list[str]:
     if not Path("/sys/fs/cgroup").is_dir() or not os.access("/sys/fs/cgroup", os.W_OK):
         missing.append("a writable /sys/fs/cgroup")
     return missing
+
+
+def reason_to_skip() -> str:
+    """Why tests that need the cluster do not run here; empty when they do."""
+    if os.environ.get(SWITCH) != "1":
+        return f"starts a cluster: runs with {SWITCH}=1, as in `make conformance-cluster`"
+    return "; ".join(f"missing: {line}" for line in tools_missing())
