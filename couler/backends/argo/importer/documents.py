@@ -1,0 +1,378 @@
+"""Whole documents: Argo's kinds as workflows of the IR, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from couler.backends.argo.importer.built import identifier, places
+from couler.backends.argo.importer.calls import NestedReader, settled
+from couler.backends.argo.importer.difference import NOTHING, merged, missing, seconds
+from couler.backends.argo.importer.jobs import child, spec_of_child
+from couler.backends.argo.importer.process import Facts, write_volume
+from couler.backends.argo.importer.reading import as_text, items_of
+from couler.backends.argo.importer.report import Finding
+from couler.backends.argo.importer.tags import Reading, Writing, constant_text
+from couler.backends.argo.importer.templates import TemplateReader, default_of
+from couler.backends.argo.importer.types import calls_of
+from couler.backends.argo.importer.writing import TemplateWriter, options_of
+from couler.core.ir import model as ir
+from couler.core.ir.json import thaw
+from couler.core.ir.rules.schedules import cron_trouble
+
+KINDS = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
+_VERSION = "argoproj.io/v1alpha1"
+_POLICIES = {"Allow": "allow", "Forbid": "forbid", "Replace": "replace"}
+
+
+def is_workflow(document: Any) -> bool:
+    """Whether a document is one of Argo's kinds of workflow."""
+    return isinstance(document, Mapping) and document.get("kind") in KINDS
+
+
+def spec_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The spec of the workflow in a document."""
+    spec: Mapping[str, Any] = document.get("spec") or {}
+    return spec.get("workflowSpec") or {} if document.get("kind") == "CronWorkflow" else spec
+
+
+# --- reading ---------------------------------------------------------------------------------------------------
+
+
+def read_document(document: Mapping[str, Any], index: int) -> tuple[list[ir.Workflow], list[Finding]]:
+    """The workflows of a document: one, or one for each root of a library of templates without an entrypoint."""
+    spec = spec_of(document)
+    entry = as_text(spec.get("entrypoint"))
+    if entry or spec.get("workflowTemplateRef"):
+        roots = [entry]
+    else:
+        called = {call.get("template") for one in items_of(spec.get("templates")) for call in calls_of(one)
+                  if call.get("template") != one.get("name")}  # fmt: skip
+        names = [as_text(one.get("name")) for one in items_of(spec.get("templates"))]
+        roots = [name for name in names if name not in called] or names[:1]
+    findings: list[Finding] = []
+    workflows: list[ir.Workflow] = []
+    for number, root in enumerate(roots):
+        reader = _DocumentReader(document, index, root, library=not entry, first=number == 0)
+        workflows.append(reader.read())
+        findings += [finding for finding in reader.findings if finding not in findings]
+    return _carried(document, workflows, findings), findings
+
+
+class _DocumentReader:
+    """Reads a document from one of its templates on."""
+
+    def __init__(self, document: Mapping[str, Any], index: int, entry: str, *, library: bool, first: bool) -> None:
+        self._document = document
+        self._spec = spec_of(document)
+        self._entry = entry
+        self._library = library
+        self._first = first
+        self._place = "spec.workflowSpec" if document.get("kind") == "CronWorkflow" else "spec"
+        self._layout: Facts = {}
+        if document.get("kind") != "Workflow":
+            self._layout["kind"] = document["kind"]
+        if index:
+            self._layout["document"] = index
+        taken: set[str] = set()
+        self._parameters: dict[str, str] = {}
+        for item in items_of((self._spec.get("arguments") or {}).get("parameters")):
+            self._parameters[as_text(item.get("name"))] = identifier(as_text(item.get("name")), taken)
+        self._template = next((one for one in items_of(self._spec.get("templates")) if one.get("name") == entry), {})
+        self._inputs = [as_text(one.get("name")) for one in
+                        items_of((self._template.get("inputs") or {}).get("parameters"))]  # fmt: skip
+        self._idents = dict(self._parameters)
+        for name in self._inputs:
+            if name not in self._idents:
+                self._idents[name] = identifier(name, taken)
+        self._templates = TemplateReader(self._spec, entry, self._parameters, self._place)
+        self.findings = self._templates.findings
+
+    def read(self) -> ir.Workflow:
+        note = self._templates.note
+        note("ARGO001", as_text(self._document.get("kind")))
+        name = self._name()
+        steps, outputs = self._body(name)
+        fields: dict[str, Any] = {"name": name, "steps": steps, "outputs": outputs, "parameters": self._declared()}
+        fields |= self._settings()
+        if handler := self._exit_handler():
+            fields["exit_handlers"] = (handler,)
+        if self._entry and not self._library:
+            self._layout["entrypoint"] = self._entry
+        elif self._entry:
+            self._layout["root"] = self._entry
+        if self._inputs:
+            self._layout["inputs"] = list(self._inputs)
+        renamed = {ident: original for original, ident in self._idents.items() if ident != original}
+        if renamed:
+            self._layout["names"] = renamed
+        if facts := {key: value for key, value in self._templates.facts.items() if value}:
+            self._layout["templates"] = facts
+        unused = [one for one in self._templates.templates if one not in self._templates.used]
+        for one in unused if self._first and not self._library else ():
+            note("ARGO012", self._templates.path(one))
+        return ir.Workflow(**fields, engine_options={"argo": {"layout": self._layout}})
+
+    def _name(self) -> str:
+        metadata = self._document.get("metadata") or {}
+        given = as_text(metadata.get("name"))
+        if not given and metadata.get("generateName"):
+            given = as_text(metadata["generateName"])
+            self._layout["named"] = "generateName"
+            if not given.endswith("-") or len(given) < 2:
+                self._layout["suffix"] = ""
+            else:
+                given = given[:-1]
+        elif not given:
+            self._layout["named"] = ""
+            given = self._entry or "workflow"
+        if not self._first:
+            self._layout["name"] = given
+            return f"{given}-{self._entry}"
+        return given
+
+    def _body(self, name: str) -> tuple[tuple[ir.Step, ...], tuple[ir.GroupOutput, ...]]:
+        if not self._template:
+            return (self._reference(name),), ()
+        path = self._templates.path(self._entry)
+        self._templates.used.add(self._entry)
+        self._templates.note("ARGO010", path)
+        facts = self._templates.facts.setdefault(self._entry, {})
+        reading = Reading(
+            {name: self._idents[name] for name in self._inputs}, {}, {}, self._parameters.get,
+            lambda tag: self._templates.note("ARGO030", path, tag),
+        )  # fmt: skip
+        if self._template.get("steps") is None and not self._template.get("dag"):
+            step = self._templates.leaf(self._entry, self._template, reading, facts, path)
+            return (step,), ()
+        with self._templates.opened(self._entry):
+            nested = NestedReader(self._templates, self._entry, self._template, reading, facts, path)
+            steps, outputs = nested.read()
+        scope = ir.GroupTask(steps=steps, outputs=outputs)
+        writing = Writing(parameters=_tags(self._idents, self._inputs))
+        return settled(self._templates, self._entry, self._template, scope, writing, path), outputs
+
+    def _reference(self, name: str) -> ir.Step:
+        """A workflow that is the one of another object."""
+        self._templates.note("ARGO043", f"{self._place}.workflowTemplateRef")
+        self._layout["reference"] = True
+        spec = {"workflowTemplateRef": self._spec.get("workflowTemplateRef") or {}}
+        return ir.Step(name=name, task=child(name, spec, {}))
+
+    def _declared(self) -> tuple[ir.Parameter, ...]:
+        given = {as_text(one.get("name")): one for one in
+                 items_of((self._spec.get("arguments") or {}).get("parameters"))}  # fmt: skip
+        inputs = {as_text(one.get("name")): one for one in
+                  items_of((self._template.get("inputs") or {}).get("parameters"))}  # fmt: skip
+        found = []
+        for name, ident in self._idents.items():
+            item = given.get(name) or inputs.get(name) or {}
+            is_list = ("parameter", "", name) in self._templates.lists
+            default = default_of(item, "list" if is_list else "any")
+            type_ = "list" if is_list and (default is None or isinstance(default.value, tuple)) else "any"
+            if default is None and (item.get("valueFrom") or inputs.get(name, {}).get("valueFrom")):
+                default, type_ = ir.Constant(), "any"
+            choices = tuple(as_text(one) for one in item.get("enum") or ())
+            if default is not None and default.value not in choices:
+                choices = ()
+            found.append(ir.Parameter(name=ident, type=type_, default=default, choices=choices,
+                                      help=as_text(item.get("description"))))  # fmt: skip
+        return tuple(found)
+
+    def _settings(self) -> dict[str, Any]:
+        spec, fields = self._spec, dict[str, Any]()
+        if isinstance(spec.get("parallelism"), int) and spec["parallelism"] > 0:
+            fields["parallelism"] = spec["parallelism"]
+        if timeout := seconds(as_text(spec.get("activeDeadlineSeconds"))):
+            fields["timeout"] = timeout
+        if spec.get("serviceAccountName") and "{{" not in spec["serviceAccountName"]:
+            fields["service_account"] = spec["serviceAccountName"]
+        labels = (self._document.get("metadata") or {}).get("labels") or {}
+        if labels:
+            fields["labels"] = {name: as_text(value) for name, value in labels.items()}
+        if self._document.get("kind") == "CronWorkflow" and (schedule := self._schedule()):
+            fields["schedule"] = schedule
+        return fields
+
+    def _schedule(self) -> ir.Schedule | None:
+        spec = self._document["spec"]
+        cron = tuple(as_text(one) for one in spec.get("schedules") or [spec.get("schedule")] if one)
+        policy = _POLICIES.get(spec.get("concurrencyPolicy", "Allow"))
+        if not cron or any(cron_trouble(one) for one in cron) or policy is None:
+            return None
+        return ir.Schedule(
+            cron=cron, timezone=spec.get("timezone", "UTC"), concurrency=policy,  # type: ignore[arg-type]
+            suspended=spec.get("suspend") is True, starting_deadline=spec.get("startingDeadlineSeconds"),
+        )  # fmt: skip
+
+    def _exit_handler(self) -> ir.ExitHandler | None:
+        name = as_text(self._spec.get("onExit"))
+        if name not in self._templates.templates:
+            return None
+        self._layout["onExit"] = name
+        built = self._templates.build(name, after_all=True)
+        inputs = [ir.Input(name=ident, value=ir.ParameterRef(name=self._parameters[original]), type="any")
+                  for ident, original in built.globals.items()]  # fmt: skip
+        task = built.step.task
+        if isinstance(task, ir.GroupTask):
+            known = {item.name for item in inputs}
+            for one in task.parameters:
+                if one.name not in known and one.default is None:
+                    inputs.append(ir.Input(name=one.name, value=ir.Constant(), type="any"))
+            return ir.ExitHandler(step=built.step.model_copy(update={"inputs": tuple(inputs)}))
+        return ir.ExitHandler(step=built.step)
+
+
+def _tags(idents: Mapping[str, str], inputs: list[str]) -> dict[str, str]:
+    """Tags of the parameters of the whole workflow, in the template that runs first."""
+    return {ident: f"{'inputs' if name in inputs else 'workflow'}.parameters.{name}" for name, ident in idents.items()}
+
+
+def _carried(document: Mapping[str, Any], workflows: list[ir.Workflow], findings: list[Finding]) -> list[ir.Workflow]:
+    """Put what the workflows do not say into options of the first one, found by writing the document again."""
+    rest = missing(document, write_document(workflows))
+    if rest is NOTHING:
+        return workflows
+    for place in places(rest, depth=3):
+        finding = Finding("ARGO060", place)
+        if finding not in findings and not place.startswith("spec.templates"):
+            findings.append(finding)
+    spec = dict(rest.get("spec", {}))
+    options: dict[str, Any] = {}
+    if document.get("kind") == "CronWorkflow":
+        cron = {key: value for key, value in spec.items() if key != "workflowSpec"}
+        spec = dict(spec.get("workflowSpec", {}))
+        options |= {"cron": cron} if cron else {}
+    options = {**spec, **options, **({"metadata": rest["metadata"]} if "metadata" in rest else {})}
+    first = workflows[0]
+    layout = thaw(first.engine_options["argo"]["layout"])
+    changed = ir.Workflow(**{**first.__dict__, "engine_options": {"argo": {**options, "layout": layout}}})
+    return [changed, *workflows[1:]]
+
+
+# --- writing ---------------------------------------------------------------------------------------------------
+
+
+def write_document(workflows: list[ir.Workflow]) -> dict[str, Any]:
+    """The document of a workflow, or of several that are the roots of one library."""
+    first = workflows[0]
+    layouts = [thaw(one.engine_options.get("argo", {})).get("layout", {}) for one in workflows]
+    facts: dict[str, Facts] = {}
+    for layout in layouts:
+        facts |= layout.get("templates", {})
+    writer = TemplateWriter(facts)
+    spec: dict[str, Any] = {}
+    for workflow, layout in zip(workflows, layouts, strict=True):
+        spec = merged(spec, _entry(workflow, layout, writer))
+    spec |= _settings(first)
+    if writer.templates:
+        spec["templates"] = list(writer.templates.values())
+    _add_volumes(spec, writer)
+    return _document(first, layouts[0], spec)
+
+
+def _document(workflow: ir.Workflow, layout: Facts, spec: dict[str, Any]) -> dict[str, Any]:
+    options = options_of(workflow)
+    metadata, cron = options.pop("metadata", {}), options.pop("cron", {})
+    kind = layout.get("kind", "Workflow")
+    named: dict[str, Any] = {}
+    name = layout.get("name", workflow.name)
+    if layout.get("named") == "generateName":
+        named["generateName"] = f"{name}{layout.get('suffix', '-')}"
+    elif layout.get("named", "name"):
+        named["name"] = name
+    if workflow.labels:
+        named["labels"] = dict(workflow.labels)
+    spec = merged(spec, options)
+    if kind == "CronWorkflow":
+        spec = merged({**_cron(workflow.schedule), "workflowSpec": spec}, cron)
+    head = {"apiVersion": _VERSION, "kind": kind, "metadata": merged(named, metadata)}
+    return {**{key: value for key, value in head.items() if value}, **({"spec": spec} if spec else {})}
+
+
+def _entry(workflow: ir.Workflow, layout: Facts, writer: TemplateWriter) -> dict[str, Any]:
+    """What the workflow's own steps make: templates, the name of the first, arguments and the exit handler."""
+    spec: dict[str, Any] = {}
+    originals = layout.get("names", {})
+    names = {originals.get(one.name, one.name): one for one in workflow.parameters}
+    inputs = layout.get("inputs", [])
+    name = layout.get("entrypoint") or layout.get("root") or "main"
+    reference = spec_of_child(workflow.steps[0]) if layout.get("reference") and workflow.steps else None
+    if reference is not None:
+        spec["workflowTemplateRef"] = reference["workflowTemplateRef"]
+    else:
+        writing = Writing(parameters=_tags({key: one.name for key, one in names.items()}, inputs))
+        name = writer.add(name, _first_template(workflow, name, inputs, names, writer, writing))
+    if layout.get("entrypoint") or not layout:
+        spec["entrypoint"] = name
+    if "root" not in layout:
+        if arguments := [_argument(key, one) for key, one in names.items()]:
+            spec["arguments"] = {"parameters": arguments}
+        for handler in workflow.exit_handlers:
+            called = layout.get("onExit", handler.step.name)
+            spec["onExit"] = writer.add(called, writer.of_step(handler.step, called))
+    return spec
+
+
+def _first_template(
+    workflow: ir.Workflow,
+    name: str,
+    inputs: list[str],
+    names: Mapping[str, ir.Parameter],
+    writer: TemplateWriter,
+    writing: Writing,
+) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    facts = writer.facts(name)
+    if facts.get("kind") is None and len(workflow.steps) == 1:
+        writing.prefix = ""
+        made = writer.leaf(workflow.steps[0], facts, writing)
+        made = merged(made, {key: value for key, value in options_of(workflow.steps[0]).items() if key != "task"})
+    else:
+        made = writer.nested(workflow, name, writing)
+    if inputs:
+        made = merged({"inputs": {"parameters": [{"name": one} for one in inputs if one in names]}}, made)
+    return made
+
+
+def _argument(name: str, parameter: ir.Parameter) -> dict[str, Any]:
+    made: dict[str, Any] = {"name": name}
+    if parameter.default is not None and parameter.default.value is not None:
+        made["value"] = constant_text(parameter.default.value)
+    if parameter.help:
+        made["description"] = parameter.help
+    if parameter.choices:
+        made["enum"] = [as_text(one) for one in parameter.choices]
+    return made
+
+
+def _settings(workflow: ir.Workflow) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if workflow.parallelism is not None:
+        found["parallelism"] = workflow.parallelism
+    if workflow.timeout is not None:
+        found["activeDeadlineSeconds"] = int(workflow.timeout)
+    if workflow.service_account:
+        found["serviceAccountName"] = workflow.service_account
+    return found
+
+
+def _cron(schedule: ir.Schedule | None) -> dict[str, Any]:
+    if schedule is None:
+        return {}
+    found: dict[str, Any] = {"schedules": list(schedule.cron)}
+    if schedule.timezone != "UTC":
+        found["timezone"] = schedule.timezone
+    if schedule.concurrency != "allow":
+        found["concurrencyPolicy"] = schedule.concurrency.capitalize()
+    if schedule.suspended:
+        found["suspend"] = True
+    if schedule.starting_deadline is not None:
+        found["startingDeadlineSeconds"] = int(schedule.starting_deadline)
+    return found
+
+
+def _add_volumes(spec: dict[str, Any], writer: TemplateWriter) -> None:
+    for name, volume in writer.volumes.items():
+        kind = "volumeClaimTemplates" if volume.source == "new_claim" else "volumes"
+        spec.setdefault(kind, []).append(write_volume(volume, name))
