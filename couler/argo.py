@@ -19,7 +19,7 @@ from couler.core.constants import (
 )
 from couler.core.dsl.artifacts import create_gcs_artifact, create_git_artifact, create_hdfs_artifact
 from couler.core.dsl.options import secret
-from couler.core.dsl.workflows import Building, implicit_exists, take_implicit
+from couler.core.dsl.workflows import Building, implicit_exists
 from couler.core.errors import CoulerError, DefinitionError
 from couler.core.states import _cleanup, get_secret, get_step_output, workflow
 from couler.core.templates import (
@@ -69,7 +69,7 @@ from couler.core.upstream.state import current_scope
 from couler.core.upstream.steps import run_canned_step, run_container, run_job, run_script
 
 if TYPE_CHECKING:
-    from couler.core.ir.model import SecretRef
+    from couler.core.ir.model import SecretRef, Workflow
 
 __all__ = [
     "OVERWRITE_GPU_ENVS",
@@ -146,6 +146,8 @@ __all__ = [
 def run(submitter: Any = None, *, engine: str | None = None, **options: Any) -> Any:
     """Hand over what was declared so far; the statements after it declare another workflow.
 
+    When the submission fails, everything stays declared.
+
     Args:
         submitter: An `ArgoSubmitter`, or any object or class with ``submit``; None for the default submitter.
         engine: Run it on this engine instead, such as ``local``, as `couler.run` does.
@@ -160,12 +162,27 @@ def run(submitter: Any = None, *, engine: str | None = None, **options: Any) -> 
     >>> # couler.run(submitter=ArgoSubmitter(namespace="argo"))
     """
     refuse_cluster_config()
-    if engine is not None:
+    chosen = None if engine is not None else _submitter(submitter)
+    declared, failed = _declared(), False
+    try:
+        if chosen is not None:
+            return chosen.submit(declared)
         from couler import driver
 
-        return driver.run(take_implicit(), engine=engine, **options)
-    chosen = _submitter(submitter)
-    return chosen.submit(take_implicit())
+        return driver.run(declared, engine=engine, **options)
+    except Exception:
+        failed = True
+        raise
+    finally:
+        if not failed:
+            _cleanup()
+
+
+def _declared() -> Workflow:
+    """What was declared so far; it stays declared, so that a failed submission can be repeated."""
+    if not implicit_exists():
+        raise DefinitionError("no step was declared yet", "declare steps first")
+    return Building(current_scope()).build()
 
 
 def _submitter(given: Any) -> Submitter:
@@ -221,9 +238,7 @@ def workflow_yaml() -> dict[str, Any]:
 
     from couler import driver
 
-    if not implicit_exists():
-        raise DefinitionError("no step was declared yet", "declare steps first")
-    compiled = driver.compile(Building(current_scope()).build(), "argo")
+    compiled = driver.compile(_declared(), "argo")
     found: dict[str, Any] = yaml.safe_load(compiled.text)
     return found
 

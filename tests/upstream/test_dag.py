@@ -95,6 +95,12 @@ def test_plain_statements_beside_a_dag_are_kept(build: Callable[[], Built]) -> N
     }  # fmt: skip
 
 
+def test_a_map_that_is_written_out_may_use_one_name(build: Callable[[], Built]) -> None:
+    couler.set_dependencies(lambda: job("A"))
+    couler.set_dependencies(lambda: couler.map(lambda word: job("B", f"{word}!"), ["x", "y"]), dependencies=["A"])
+    assert build().after() == {"A": set(), "B": {"A"}, "B-2": {"A"}}
+
+
 def test_concurrent_steps_of_a_dag_stand_side_by_side(build: Callable[[], Built]) -> None:
     couler.set_dependencies(lambda: job("A"))
     couler.set_dependencies(

@@ -275,6 +275,26 @@ def test_without_a_submitter_one_is_asked_for_and_nothing_is_lost(build: Callabl
     assert list(build().steps) == ["work"]
 
 
+def test_a_failed_submission_can_be_repeated() -> None:
+    class Unreliable(Keeper):
+        failures = 1
+
+        def submit(self, workflow: ir.Workflow) -> dict[str, Any]:
+            if self.failures:
+                self.failures -= 1
+                raise ConnectionError("no answer")
+            return super().submit(workflow)
+
+    submitter = Unreliable()
+    work("first")
+    with pytest.raises(ConnectionError):
+        couler.run(submitter)
+    couler.run(submitter)
+    work("second")
+    couler.run(submitter)
+    assert [[step.name for step in workflow.steps] for workflow in submitter.workflows] == [["first"], ["second"]]
+
+
 def test_running_nothing_is_refused() -> None:
     with pytest.raises(DefinitionError, match="no step was declared"):
         couler.run(Keeper())

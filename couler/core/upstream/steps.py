@@ -48,7 +48,7 @@ def _declare(
     """A step at its place in the order; in a DAG, the step that was declared before by the same name."""
     place = placing()
     scope = place.scope
-    name = _name_in_dag(scope, step_name, definition)
+    name = _name_in_dag(scope, step_name, definition) if not place.item else None
     known = scope.find_given(name)
     with context.changed(receiving_frame(), reuse=known not in scope.stale):
         draft = new_step(
