@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import couler
@@ -35,6 +35,8 @@ class Case:
         parameters: Values for the run.
         decisions: Path of a step that waits for a person to ``approve`` or ``reject``.
         secrets: Name and key of a secret to its value, which the place that runs the case must hold.
+        largest: Bytes of its largest value, where an engine's limit may stop it.
+        too_large: Statuses where the engine's limit is lower than that; the run fails in the step that fails.
         needs: What a place must have besides the engine's features for the case to be run there, such as ``gpu``.
     """
 
@@ -50,6 +52,8 @@ class Case:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     decisions: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    largest: int = 0
+    too_large: Mapping[str, str] = field(default_factory=dict)
     needs: frozenset[str] = frozenset()
 
     @property
@@ -61,6 +65,21 @@ class Case:
     def uses_ledger(self) -> bool:
         """Whether whoever runs the case must give it a folder, see `LEDGER`."""
         return any(parameter.name == LEDGER for parameter in self.workflow().parameters)
+
+    def under_limit(self, limit: int | None) -> Case:
+        """The case as it must come out where values may have so many bytes; None is no limit."""
+        if limit is None or self.largest <= limit:
+            return self
+        failing = next(path for path, status in self.too_large.items() if status == "failed")
+        return replace(
+            self,
+            steps=self.too_large,
+            outputs=None,
+            status="failed",
+            failing=failing,
+            says=(f"{limit:,}",),
+            attempts={},
+        )
 
     def workflow(self) -> Workflow:
         """The workflow, made afresh."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
 from pathlib import Path
-from typing import Any
 
 import couler
 from couler.core.ir.graph import references, upstream, walk
@@ -14,10 +13,8 @@ from couler.core.ir.parameters import complete as with_defaults
 from tests.conformance.case import Case
 from tests.conformance.local import given
 from tests.conformance.outcome import Outcome
-from tests.conformance.readers.argo import Names, Played, play
-
-APART = frozenset(["side by side", "claims"])
-"""What the double cannot do: it runs one step after the other."""
+from tests.conformance.readers.argo import Names
+from tests.conformance.readers.play import Played, play
 
 
 def names_of(workflow: Workflow) -> Names:
@@ -38,7 +35,7 @@ def outcome_on_double(case: Case, target: str, root: Path) -> Outcome:
     folder = root / "pods" / case.name
     folder.mkdir(parents=True)
     parameters = {name: json.dumps(value).replace("{{", "{\\u007b") for name, value in values.items()}
-    decisions = iter(case.decisions.values())
+    decisions = case.decisions.values()
     played = play(compiled.documents, names_of(compiled.workflow), folder, parameters, case.secrets, decisions)
     return in_words(compiled.workflow, played)
 
@@ -60,6 +57,4 @@ def in_words(workflow: Workflow, played: Played) -> Outcome:
 
 
 def _bare(path: str) -> str:
-    import re
-
     return re.sub(r"\[\d+\]|#\d+", "", path)

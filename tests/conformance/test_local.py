@@ -11,7 +11,7 @@ from tests.conformance.expected import declared, refused
 from tests.conformance.local import outcome_on_local
 from tests.conformance.outcome import differences
 
-HAS: frozenset[str] = frozenset()
+HAS = frozenset(["side by side"])
 """What this machine offers besides the engine; see `Case.needs`."""
 
 REFUSED = {case.name for case in CASES.values() if refused(case, declared("local"))}

@@ -79,6 +79,7 @@ def outlives(ledger: str, seconds: float) -> int:
     status="failed",
     failing="fails",
     says=("on purpose",),
+    needs=("side by side",),
 )
 def branches_end_where_they_are_after_a_failure(ledger: str) -> None:
     fails_when_joined(ledger).named("fails")
@@ -257,6 +258,17 @@ def a_time_limit_fails_the_attempt() -> None:
 def a_time_limit_on_the_workflow() -> None:
     slow = couler.run_container(IMAGE, ["sleep", "300"], [], step_name="slow", env={"X": give(1)})
     give(slow).named("next")
+
+
+@case("timeout", "group", steps=succeeded("inner", "inner/give", "next"), result=1)
+def a_time_limit_on_a_group() -> Any:
+    (made,) = couler.concurrent([inner_success], subtasks=True)
+    made.named("inner").with_(timeout=300)
+    return give(made).named("next")
+
+
+def inner_success() -> Any:
+    return give(1)
 
 
 # --- exit handlers ---------------------------------------------------------------------------------------------

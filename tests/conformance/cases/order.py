@@ -54,7 +54,7 @@ def order_from_after(ledger: str) -> Any:
     return marks(ledger).after(third)
 
 
-@case("order", steps=succeeded("one", "two"), outputs={"one": "x", "two": "y"})
+@case("order", steps=succeeded("one", "two"), outputs={"one": "x", "two": "y"}, needs=("side by side",))
 def independent_steps_run_side_by_side(ledger: str) -> Any:
     return {"one": meet(ledger, "x", "y").named("one"), "two": meet(ledger, "y", "x").named("two")}
 

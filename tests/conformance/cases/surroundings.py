@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import couler
+from couler.core.ir.model import JobPredicate
 from tests.conformance.case import case, succeeded
 from tests.conformance.cases.parts import IMAGE, add, collect, give
 
@@ -177,7 +178,7 @@ while True:
 """
 
 
-@case("daemon", steps=succeeded("serves", "asks"), result="answer")
+@case("daemon", steps=succeeded("serves", "asks"), result="answer", needs=("side by side",))
 def a_daemon_serves_and_ends(ledger: str) -> Any:
     serves = couler.run_script(IMAGE, ANSWERING, command="python3", args=[ledger], step_name="serves", daemon=True)
     return ask(ledger).named("asks").after(serves)
@@ -249,6 +250,18 @@ def a_kubernetes_object() -> Any:
         manifest, "data.answer == forty-two", "data.answer == none", outputs={"answer": "data.answer"}
     )
     return give(made)
+
+
+@case("job", steps={}, outputs=None, needs=("job controller",))
+def a_kubernetes_job_by_its_conditions() -> None:
+    pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": IMAGE, "command": ["true"]}]}
+    manifest = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"generateName": "conformance-"},
+        "spec": {"template": {"spec": pod}},
+    }
+    couler.run_job(manifest, [JobPredicate(condition="Complete")], [JobPredicate(condition="Failed")])
 
 
 # --- the whole -------------------------------------------------------------------------------------------------

@@ -174,6 +174,8 @@ def _large(size: int, digest: str) -> Case:
         "large-values",
         steps=succeeded("many", "give", "measure"),
         result=[size, digest],
+        largest=size,
+        too_large={"many": "failed", "give": "cancelled", "measure": "cancelled"},
         name=f"large-{size // 1000}-kb",
     )
     def declared() -> Any:
@@ -199,6 +201,8 @@ LARGE = tuple(
     "container",
     steps=succeeded("prints", "measure"),
     result=[300_000, "4bd69805a3b5a521"],
+    largest=300_000,
+    too_large={"prints": "failed", "measure": "cancelled"},
 )
 def large_standard_output() -> Any:
     script = "import sys; sys.stdout.write(''.join(chr(97 + index % 26) for index in range(300_000)))"

@@ -139,7 +139,7 @@ class Controller:
                 self.global_files[f"workflow.outputs.artifacts.{given['globalName']}"] = found
 
 
-# --- a DAG -------------------------------------------------------------------------------------------------------------
+# --- a DAG -------------------------------------------------------------------------------------------------------
 
 
 class _Dag:
@@ -204,7 +204,8 @@ class _Dag:
         for need in needs:
             node, fine = self.nodes[need], self.tasks[need].get("continueOn", {})
             phases = {
-                "Succeeded": node.phase == "Succeeded", "Failed": node.phase == "Failed", "Errored": node.phase == "Error",
+                "Succeeded": node.phase == "Succeeded", "Failed": node.phase == "Failed",
+                "Errored": node.phase == "Error",
                 "Skipped": node.phase == "Skipped", "Omitted": node.phase == "Omitted",
                 "Daemoned": node.phase == "Daemoned",
             }  # fmt: skip
@@ -378,7 +379,7 @@ class _Dag:
         self.node.outputs = outputs
 
 
-# --- parts -------------------------------------------------------------------------------------------------------------
+# --- parts -------------------------------------------------------------------------------------------------------
 
 
 def dependencies(task: Json) -> list[str]:

@@ -43,8 +43,8 @@ class Pods:
         self,
         folder: Path,
         runner: str,
-        secrets: Mapping[tuple[str, str], str] = {},
-        decisions: Iterator[str] = iter(()),
+        secrets: Mapping[tuple[str, str], str],
+        decisions: Iterator[str],
         limit: float | None = None,
     ) -> None:
         self._folder = folder
