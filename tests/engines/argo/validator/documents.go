@@ -87,9 +87,9 @@ func parse(ctx context.Context, line Line) []document {
 	fail := func(format string, args ...any) {
 		found = append(found, document{verdict: Verdict{Name: line.Name, Group: line.Group, Error: fmt.Sprintf(format, args...)}})
 	}
-	for _, text := range separator.Split("\n"+line.Text, -1) {
+	for _, text := range texts(line) {
 		var head metav1.TypeMeta
-		data, err := yaml.YAMLToJSONStrict([]byte(text))
+		data, err := toJSON(text)
 		if err == nil {
 			err = json.Unmarshal(data, &head)
 		}
@@ -115,6 +115,21 @@ func parse(ctx context.Context, line Line) []document {
 		fail("holds no Workflow, WorkflowTemplate, ClusterWorkflowTemplate or CronWorkflow")
 	}
 	return found
+}
+
+// texts cuts a line into documents; JSON is one.
+func texts(line Line) []string {
+	if json.Valid([]byte(line.Text)) {
+		return []string{line.Text}
+	}
+	return separator.Split("\n"+line.Text, -1)
+}
+
+func toJSON(text string) ([]byte, error) {
+	if json.Valid([]byte(text)) {
+		return []byte(text), nil
+	}
+	return yaml.YAMLToJSONStrict([]byte(text))
 }
 
 func (l *library) add(object metav1.Object) {
@@ -144,8 +159,8 @@ func check(ctx context.Context, l *library, object metav1.Object, submit bool) e
 
 func readYAML(line Line) Verdict {
 	verdict := Verdict{Name: line.Name}
-	for _, text := range separator.Split("\n"+line.Text, -1) {
-		data, err := yaml.YAMLToJSONStrict([]byte(text))
+	for _, text := range texts(line) {
+		data, err := toJSON(text)
 		if err != nil {
 			verdict.Error = err.Error()
 			return verdict
