@@ -5,7 +5,7 @@ What is different here stands in one table, `couler.core.upstream.differences.DI
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from couler.argo_submitter import Submitter, default_submitter
 from couler.core import states
@@ -214,15 +214,15 @@ def delete(
     persist_config: bool = True,
     grace_period_seconds: int = 5,
     propagation_policy: str = "Background",
-) -> None:
-    """Delete a workflow from the cluster.
+) -> NoReturn:
+    """Refused: the error says by which command a workflow is deleted.
 
     Raises:
-        NotFoundError: There is none of this name.
+        DefinitionError: Always.
     """
     if client_configuration is not None:
         raise refusal("client-configuration", "couler.delete")
-    raise NotImplementedError
+    raise refusal("delete", f"workflow '{name}'", name=name, namespace=namespace)
 
 
 # --- Argo's own form --------------------------------------------------------------------------------------------

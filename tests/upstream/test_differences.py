@@ -77,6 +77,7 @@ REFUSED: dict[str, list[Callable[[], Any]]] = {
         lambda: ArgoSubmitter(client_configuration=object()),
         lambda: couler.delete("x", client_configuration=object()),
     ],
+    "delete": [lambda: couler.delete("my-workflow", namespace="argo")],
     "job-env-output": [lambda: job(env={"A": written()})],
     "job-action": [lambda: job(action="replace")],
     "resource": [lambda: work(resources={"fpga": 1})],

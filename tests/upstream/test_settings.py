@@ -17,7 +17,7 @@ from couler.argo_submitter import (
     _SubmitterImplTypes,
 )
 from couler.core import states
-from couler.core.errors import DefinitionError, NotFoundError
+from couler.core.errors import DefinitionError
 from couler.core.ir import model as ir
 from couler.core.ir.text import to_json
 from couler.core.templates.dns import DnsConfig, DnsConfigOption
@@ -362,9 +362,3 @@ def test_importing_it_loads_no_engine() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_deleting_what_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(NotFoundError):
-        couler.delete("no-such-workflow")

@@ -104,6 +104,12 @@ DIFFERENCES: dict[str, Difference] = {
         "runs are followed by later processes too, and an object in memory does not reach them",
         "config_file= and context= of a kubeconfig",
     ),
+    "delete": Difference(
+        "`delete(name)`",
+        "refused",
+        "a program declares workflows; what runs on a cluster is looked after by commands",
+        "kubectl delete workflow {name} --namespace {namespace}",
+    ),
     "job-env-output": Difference(
         "an output of a step in `env` of `run_job`",
         "refused",
