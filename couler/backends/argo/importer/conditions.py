@@ -88,6 +88,8 @@ class _When:
         for sign in _COMPARES:
             if self._takes(sign):
                 return _compared(sign, left, self._operand())
+        if isinstance(left, ir.Constant) and left.value in ("true", "false"):
+            return ir.Truth(value=ir.Constant(value=left.value == "true"))
         if isinstance(left, ir.Constant):
             raise Untranslatable(str(left.value))
         return ir.Compare(operator="==", left=left, right=ir.Constant(value="true"))
@@ -114,7 +116,7 @@ def _compared(sign: str, left: ir.Value, right: ir.Value) -> ir.Condition:
         right = ir.Constant(value=_OUTCOMES[right.value])
     if sign not in ("==", "!="):
         left, right = _number(left), _number(right)
-    return ir.Compare(operator=sign, left=left, right=right)  # type: ignore[arg-type]
+    return ir.Compare(operator=sign, left=left, right=right)
 
 
 def _number(value: ir.Value) -> ir.Value:
@@ -138,6 +140,8 @@ def write_when(condition: ir.Condition, writing: Writing) -> str:
                 known = {outcome: word for word, outcome in _OUTCOMES.items()}
                 right = ir.Constant(value=known.get(right.value, right.value))
             return f"{_operand(condition.left, writing)} {condition.operator} {_operand(right, writing)}"
+        case ir.Truth(value=ir.Constant(value=bool(known))):
+            return "true" if known else "false"
         case ir.Truth():
             return f"{_operand(condition.value, writing)} == true"
         case ir.AllOf() | ir.AnyOf():
@@ -169,7 +173,7 @@ def ended_well(name: str, tolerant: Mapping[str, bool]) -> ir.Condition:
     """What a bare name says: the step succeeded or was skipped, or ended anyhow where it may fail."""
     if tolerant.get(name):
         return ir.StatusIs(step=name, status="ended")
-    options = tuple(ir.StatusIs(step=name, status=status) for status in ("succeeded", "skipped"))  # type: ignore[arg-type]
+    options = tuple(ir.StatusIs(step=name, status=status) for status in ("succeeded", "skipped"))
     return ir.AnyOf(parts=options)
 
 

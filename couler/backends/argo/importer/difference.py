@@ -71,7 +71,7 @@ def name_of(item: Mapping[str, Any]) -> Any:
 
 
 def merged(rebuilt: Any, more: Any) -> Any:
-    """The rebuilt value with what it lacked.
+    """The rebuilt value with what it lacked; where both say something, the rebuilt one is right.
 
     >>> merged({"b": [{"name": "x", "y": 1}]}, {"b": [{"name": "x", "z": 2}, {"name": "w"}]})
     {'b': [{'name': 'x', 'y': 1, 'z': 2}, {'name': 'w'}]}
@@ -85,7 +85,7 @@ def merged(rebuilt: Any, more: Any) -> Any:
         by_name = {name_of(item): item for item in more}
         result_list = [merged(item, by_name.pop(name_of(item), {})) for item in rebuilt]
         return [*result_list, *by_name.values()]
-    return more
+    return rebuilt
 
 
 # --- meaning ---------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from couler.backends.argo.importer.built import identifier, places
@@ -22,6 +22,7 @@ from couler.core.ir.rules.schedules import cron_trouble
 
 KINDS = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
 _VERSION = "argoproj.io/v1alpha1"
+_ABOUT = "workflows.argoproj.io/description"
 _POLICIES = {"Allow": "allow", "Forbid": "forbid", "Replace": "replace"}
 
 
@@ -95,8 +96,13 @@ class _DocumentReader:
         steps, outputs = self._body(name)
         fields: dict[str, Any] = {"name": name, "steps": steps, "outputs": outputs, "parameters": self._declared()}
         fields |= self._settings()
+        about = ((self._document.get("metadata") or {}).get("annotations") or {}).get(_ABOUT)
+        if isinstance(about, str):
+            fields["description"] = about
         if handler := self._exit_handler():
-            fields["exit_handlers"] = (handler,)
+            name = self._free(handler.step.name, steps)
+            step = handler.step.model_copy(update={"name": name})
+            fields["exit_handlers"] = (handler.model_copy(update={"step": step}),)
         if self._entry and not self._library:
             self._layout["entrypoint"] = self._entry
         elif self._entry:
@@ -167,11 +173,15 @@ class _DocumentReader:
         found = []
         for name, ident in self._idents.items():
             item = given.get(name) or inputs.get(name) or {}
-            is_list = ("parameter", "", name) in self._templates.lists
+            is_list = ("parameter", "", name) in self._templates.types
             default = default_of(item, "list" if is_list else "any")
             type_ = "list" if is_list and (default is None or isinstance(default.value, tuple)) else "any"
             if default is None and (item.get("valueFrom") or inputs.get(name, {}).get("valueFrom")):
                 default, type_ = ir.Constant(), "any"
+            if name not in given:
+                self._layout.setdefault("own", {})[name] = next(
+                    (key for key in ("value", "default") if key in item), ""
+                )
             choices = tuple(as_text(one) for one in item.get("enum") or ())
             if default is not None and default.value not in choices:
                 choices = ()
@@ -201,7 +211,7 @@ class _DocumentReader:
         if not cron or any(cron_trouble(one) for one in cron) or policy is None:
             return None
         return ir.Schedule(
-            cron=cron, timezone=spec.get("timezone", "UTC"), concurrency=policy,  # type: ignore[arg-type]
+            cron=cron, timezone=spec.get("timezone", "UTC"), concurrency=policy,
             suspended=spec.get("suspend") is True, starting_deadline=spec.get("startingDeadlineSeconds"),
         )  # fmt: skip
 
@@ -216,11 +226,15 @@ class _DocumentReader:
         task = built.step.task
         if isinstance(task, ir.GroupTask):
             known = {item.name for item in inputs}
-            for one in task.parameters:
-                if one.name not in known and one.default is None:
-                    inputs.append(ir.Input(name=one.name, value=ir.Constant(), type="any"))
+            unsaid = [one.name for one in task.parameters if one.name not in known and one.default is None]
+            inputs += [ir.Input(name=one, value=ir.Constant(), type="any") for one in unsaid]
             return ir.ExitHandler(step=built.step.model_copy(update={"inputs": tuple(inputs)}))
         return ir.ExitHandler(step=built.step)
+
+    def _free(self, name: str, steps: tuple[ir.Step, ...]) -> str:
+        """A name for the exit handler that no step has."""
+        taken = {step.name for step in steps}
+        return f"{name}-on-exit" if name in taken else name
 
 
 def _tags(idents: Mapping[str, str], inputs: list[str]) -> dict[str, str]:
@@ -266,9 +280,23 @@ def write_document(workflows: list[ir.Workflow]) -> dict[str, Any]:
         spec = merged(spec, _entry(workflow, layout, writer))
     spec |= _settings(first)
     if writer.templates:
-        spec["templates"] = list(writer.templates.values())
+        spec["templates"] = list(_in_order(writer.templates, spec))
     _add_volumes(spec, writer)
     return _document(first, layouts[0], spec)
+
+
+def _in_order(templates: Mapping[str, Mapping[str, Any]], spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Templates in the order in which a reader meets them, with their names first."""
+    pending: list[Any] = [*reversed([*templates]), spec.get("onExit"), spec.get("entrypoint")]
+    seen: set[str] = set()
+    while pending:
+        name = pending.pop()
+        if name in seen or name not in templates:
+            continue
+        seen.add(name)
+        template = templates[name]
+        yield {"name": name, **template}
+        pending += [call.get("template") for call in reversed(calls_of(template))]
 
 
 def _document(workflow: ir.Workflow, layout: Facts, spec: dict[str, Any]) -> dict[str, Any]:
@@ -283,6 +311,8 @@ def _document(workflow: ir.Workflow, layout: Facts, spec: dict[str, Any]) -> dic
         named["name"] = name
     if workflow.labels:
         named["labels"] = dict(workflow.labels)
+    if workflow.description:
+        named["annotations"] = {_ABOUT: workflow.description}
     spec = merged(spec, options)
     if kind == "CronWorkflow":
         spec = merged({**_cron(workflow.schedule), "workflowSpec": spec}, cron)
@@ -302,22 +332,29 @@ def _entry(workflow: ir.Workflow, layout: Facts, writer: TemplateWriter) -> dict
         spec["workflowTemplateRef"] = reference["workflowTemplateRef"]
     else:
         writing = Writing(parameters=_tags({key: one.name for key, one in names.items()}, inputs))
-        name = writer.add(name, _first_template(workflow, name, inputs, names, writer, writing))
+        name = writer.add(name, _first_template(workflow, name, layout, names, writer, writing))
     if layout.get("entrypoint") or not layout:
         spec["entrypoint"] = name
     if "root" not in layout:
-        if arguments := [_argument(key, one) for key, one in names.items()]:
+        own = layout.get("own", {})
+        if arguments := [_argument(key, one) for key, one in names.items() if key not in own]:
             spec["arguments"] = {"parameters": arguments}
-        for handler in workflow.exit_handlers:
-            called = layout.get("onExit", handler.step.name)
-            spec["onExit"] = writer.add(called, writer.of_step(handler.step, called))
+        spec |= _exit(workflow, layout, writer)
     return spec
+
+
+def _exit(workflow: ir.Workflow, layout: Facts, writer: TemplateWriter) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for handler in workflow.exit_handlers:
+        called = layout.get("onExit", handler.step.name)
+        found["onExit"] = writer.add(called, writer.of_step(handler.step, called))
+    return found
 
 
 def _first_template(
     workflow: ir.Workflow,
     name: str,
-    inputs: list[str],
+    layout: Facts,
     names: Mapping[str, ir.Parameter],
     writer: TemplateWriter,
     writing: Writing,
@@ -330,9 +367,18 @@ def _first_template(
         made = merged(made, {key: value for key, value in options_of(workflow.steps[0]).items() if key != "task"})
     else:
         made = writer.nested(workflow, name, writing)
-    if inputs:
-        made = merged({"inputs": {"parameters": [{"name": one} for one in inputs if one in names]}}, made)
+    declared = [_declared_input(one, names[one], layout) for one in layout.get("inputs", ()) if one in names]
+    if declared:
+        made = merged({"inputs": {"parameters": declared}}, made)
     return made
+
+
+def _declared_input(name: str, parameter: ir.Parameter, layout: Facts) -> dict[str, Any]:
+    """An input of the first template; one that is no argument of the workflow has its value there."""
+    kind = layout.get("own", {}).get(name)
+    if kind and parameter.default is not None and parameter.default.value is not None:
+        return {"name": name, kind: constant_text(parameter.default.value)}
+    return {"name": name}
 
 
 def _argument(name: str, parameter: ir.Parameter) -> dict[str, Any]:

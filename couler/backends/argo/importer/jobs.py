@@ -19,7 +19,7 @@ _EXISTS = ir.JobPredicate(field="metadata.name", operator="!=", value="")
 _TEXT = "ManifestText"
 """Kind of the object that stands for a manifest that is no YAML before Argo has filled it in."""
 _ACTIONS = ("create", "apply", "patch", "delete", "get")
-_PLAIN_PATH = re.compile(r"\{\.([\w.\-\[\]]+)\}")
+_PLAIN_PATH = re.compile(r"\{\.(\w[\w.\-\[\]]*)\}")
 _DONE = (ir.JobPredicate(field="status.phase", value="Succeeded"),)
 _FAILED = (ir.JobPredicate(field="status.phase", operator="in", value=("Failed", "Error")),)
 
@@ -108,7 +108,7 @@ def _read_outputs(template: Mapping[str, Any]) -> tuple[ir.JobOutput, ...]:
 
 
 def _source(field: str) -> dict[str, str]:
-    if re.fullmatch(r"[\w.\-\[\]]+", field):
+    if re.fullmatch(r"\w[\w.\-\[\]]*", field):
         return {"jsonPath": f"{{.{field}}}"}
     return {"jsonPath": field} if field.startswith("{") else {"jqFilter": field}
 

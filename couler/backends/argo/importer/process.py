@@ -125,7 +125,9 @@ def _read_env(
 
 
 def _write_env(step: ir.Step, facts: Facts, writing: Writing) -> list[dict[str, Any]]:
-    made = {one.name: {"name": one.name, "value": writing.text(one.value)} for one in step.env}
+    made: dict[str, dict[str, Any]] = {}
+    for one in step.env:
+        made[one.name] = {"name": one.name, "value": writing.text(one.value)}
     for use in step.secrets:
         if use.env:
             key = {"name": use.secret.name, "key": use.secret.key}
@@ -221,6 +223,8 @@ def write_volume(volume: ir.Volume, name: str) -> dict[str, Any]:
 
 def _read_mounts(container: Mapping[str, Any], volumes: Mapping[str, Any], facts: Facts) -> tuple[ir.Volume, ...]:
     mounts = items_of(container.get("volumeMounts"))
+    if not mounts:
+        return ()
     names = [as_text(mount.get("name")) for mount in mounts]
     paths = [as_text(mount.get("mountPath")) for mount in mounts]
     known = all(volumes.get(name) for name in names) and all(path.startswith("/") for path in paths)

@@ -1,4 +1,4 @@
-"""Documents of Kubernetes as data: YAML read as kubectl reads it, with anchors, and texts where others would see dates."""
+"""Documents of Kubernetes as data: YAML as kubectl reads it, with anchors, and with texts where others see dates."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _NULLS = re.compile(r"~|null|Null|NULL|")
 
 
 def read_documents(text: str) -> list[Any]:
-    """The documents of a file, empty ones left out.
+    r"""The documents of a file, empty ones left out.
 
     Raises:
         TextFormError: The text is not YAML.
 
-    >>> read_documents("a: yes\\n---\\nb: 2001-01-01")
+    >>> read_documents("a: yes\n---\nb: 2001-01-01")
     [{'a': True}, {'b': '2001-01-01'}]
     """
     import yaml  # only here: most programs never read YAML
@@ -44,9 +44,7 @@ def _loader() -> Any:
     }
     KubernetesLoader.yaml_implicit_resolvers.pop("=", None)
     for tag, pattern in (("bool", _BOOLS), ("null", _NULLS), ("int", _INTS), ("float", _FLOATS)):
-        KubernetesLoader.add_implicit_resolver(  # type: ignore[no-untyped-call]
-            f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{pattern.pattern})$"), None
-        )
+        KubernetesLoader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{pattern.pattern})$"), None)
     KubernetesLoader.add_constructor("tag:yaml.org,2002:bool", lambda _, node: node.value.lower() in _TRUE)
     KubernetesLoader.add_constructor("tag:yaml.org,2002:int", lambda _, node: _int(node.value))
     return KubernetesLoader

@@ -79,7 +79,7 @@ class Reading:
             return ir.ItemRef(path=path) if self.item else None
         if tag in _RUN_FACTS:
             fact = _RUN_FACTS[tag]
-            return ir.RunRef(field=fact) if fact != "status" or self.after_all else None  # type: ignore[arg-type]
+            return ir.RunRef(field=fact) if fact != "status" or self.after_all else None
         if match := _OUTPUT.fullmatch(tag):
             return self._output(match)
         kind, _, name = tag.rpartition(".")

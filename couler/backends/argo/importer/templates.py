@@ -25,7 +25,7 @@ from couler.backends.argo.importer.process import (
 from couler.backends.argo.importer.reading import as_text, items_of
 from couler.backends.argo.importer.report import Finding
 from couler.backends.argo.importer.tags import NOWHERE, TAG, Reading
-from couler.backends.argo.importer.types import lists_in
+from couler.backends.argo.importer.types import types_in
 from couler.backends.argo.importer.writing import TemplateWriter, writing_of
 from couler.core.ir import model as ir
 from couler.core.ir.graph import outputs_of_one
@@ -57,7 +57,7 @@ class TemplateReader:
         self.facts: dict[str, Facts] = {}
         self.findings: list[Finding] = []
         self.used: set[str] = set()
-        self.lists = lists_in(self.templates, entry)
+        self.types = types_in(self.templates, entry)
         self._parameters = parameters
         self._place = place
         self._spec_volumes = {as_text(item.get("name")): read_volume(item) for item in items_of(spec.get("volumes"))}
@@ -141,7 +141,9 @@ class TemplateReader:
         for item in items_of(inputs.get("parameters")):
             built.parameters[as_text(item.get("name"))] = identifier(as_text(item.get("name")), taken)
         for item in items_of(inputs.get("artifacts")):
-            if (item.get("path") and not any(item.get(word) for word in _LOCATIONS)) or (not item.get("path") and (template.get("steps") is not None or template.get("dag"))):
+            if (item.get("path") and not any(item.get(word) for word in _LOCATIONS)) or (
+                not item.get("path") and (template.get("steps") is not None or template.get("dag"))
+            ):
                 built.artifacts[as_text(item.get("name"))] = identifier(as_text(item.get("name")), taken)
 
     def _reading(self, built: Built, facts: Facts, taken: set[str], path: str, after_all: bool) -> Reading:
@@ -165,7 +167,7 @@ class TemplateReader:
         facts = self.facts.setdefault(key, {})
         for item in items_of((template.get("inputs") or {}).get("parameters")):
             name = as_text(item.get("name"))
-            type_ = "list" if ("input", key, name) in self.lists else "any"
+            type_ = self.types.get(("input", key, name), "any")
             default = default_of(item, type_)
             if default is not None and "value" in item:
                 facts.setdefault("fixed", []).append(built.parameters[name])
@@ -184,7 +186,7 @@ class TemplateReader:
             )  # fmt: skip
         found += [ir.Parameter(name=ident, type="file") for ident in built.artifacts.values()]
         for ident, name in built.globals.items():
-            found.append(ir.Parameter(name=ident, type="list" if ("parameter", "", name) in self.lists else "any"))
+            found.append(ir.Parameter(name=ident, type=self.types.get(("parameter", "", name), "any")))
         return tuple(found)
 
     def _wrapped(self, key: str, built: Built, template: Mapping[str, Any]) -> ir.Step:
@@ -232,7 +234,7 @@ class TemplateReader:
             placed = read_placement(template, fields.get("resources"))
             if placed is not None:
                 fields["resources"] = placed
-            types = {one: "list" for kind, owner, one in self.lists if kind == "output" and owner == name}
+            types = {one[2]: type_ for one, type_ in self.types.items() if one[:2] == ("output", name)}
             fields["outputs"] = read_outputs(template, types)
             if files := read_files(template, reading):
                 fields["inputs"] = files

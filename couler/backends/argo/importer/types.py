@@ -25,19 +25,39 @@ def calls_of(template: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return found
 
 
-def lists_in(templates: Mapping[str, Mapping[str, Any]], entry: str) -> set[Place]:
-    """Places whose text is read as a JSON list."""
+def types_in(templates: Mapping[str, Mapping[str, Any]], entry: str) -> dict[Place, str]:
+    """Places whose text is read as JSON: ``list``, or ``any`` for what each item of a loop gives to the next one."""
     callers = list(_calls(templates))
-    found: set[Place] = set()
+    found: dict[Place, str] = {}
     pending = [place for name, call in callers if call.get("withParam")
                for place in _source(as_text(call["withParam"]), name, templates)]  # fmt: skip
     while pending:
         place = pending.pop()
         if place in found:
             continue
-        found.add(place)
+        found[place] = "list"
         pending += _behind(place, templates, callers, entry)
-    return found
+    return found | dict.fromkeys(_items(templates, callers), "any")
+
+
+def is_loop(call: Mapping[str, Any]) -> bool:
+    """Whether a call runs once per item."""
+    return any(call.get(word) is not None for word in ("withItems", "withParam", "withSequence"))
+
+
+def _items(templates: Mapping[str, Mapping[str, Any]], callers: list[tuple[str, Mapping[str, Any]]]) -> Iterator[Place]:
+    """Outputs of looped calls that another loop goes over."""
+    for name, call in callers:
+        match = _TAG.fullmatch(as_text(call.get("withParam")).strip())
+        output = _OUTPUT.fullmatch(match[1]) if match is not None else None
+        for one in calls_of(templates[name]) if output is not None else ():
+            if (
+                output is not None
+                and one.get("name") == output[1]
+                and one.get("template") in templates
+                and is_loop(one)
+            ):
+                yield "output", str(one["template"]), output[2]
 
 
 def _calls(templates: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -80,5 +100,5 @@ def _source(text: str, template: str, templates: Mapping[str, Mapping[str, Any]]
         yield "parameter", "", name
     elif output := _OUTPUT.fullmatch(tag):
         for call in calls_of(templates[template]):
-            if call.get("name") == output[1] and call.get("template") in templates:
+            if call.get("name") == output[1] and call.get("template") in templates and not is_loop(call):
                 yield "output", str(call["template"]), output[2]

@@ -139,8 +139,6 @@ class TemplateWriter:
             call |= write_loop(step.foreach, spelling, writing)
         if tolerant[step.name]:
             call["continueOn"] = {"failed": True}
-        else:
-            raw.pop("continueOn", None)
         return _sorted(merged(call, raw))
 
     def _callee(self, step: ir.Step, key: str, facts: Facts) -> dict[str, Any]:
