@@ -16,6 +16,8 @@ from typing import Any, Final
 from couler.core.errors import near
 
 NEWEST: Final = "4.1"
+SINCE: Final = "exists since Argo"
+"""Words of a problem with a field that only newer versions have."""
 
 _PLAIN: Final[Mapping[str, tuple[type | tuple[type, ...], str]]] = {
     "string": (str, "text"),
@@ -103,7 +105,7 @@ def _check_object(expected: str, value: Any, path: str, version: tuple[int, ...]
         if not of:
             yield f"{where}: unknown field{_hint(str(name), fields)}"
         elif since and _number(since) > version:
-            yield f"{where}: exists since Argo {since}, and the workflow is written for {'.'.join(map(str, version))}"
+            yield f"{where}: {SINCE} {since}, and the workflow is written for {'.'.join(map(str, version))}"
         else:
             yield from _check(of, given, where, version)
 

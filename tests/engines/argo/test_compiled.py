@@ -78,13 +78,16 @@ def test_templates_keep_the_full_definitions(templates: Documents) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_documents_have_no_field_that_a_version_lacks(lowered: dict[str, Workflow], version: str) -> None:
-    broken = {}
+def test_fields_that_a_version_lacks_are_refused(lowered: dict[str, Workflow], version: str) -> None:
+    unsaid = {}
     for name, workflow in lowered.items():
-        [text] = ArgoBackend().compile(workflow, version, {"format": "json"}).documents.values()
+        made = ArgoBackend().compile(workflow, version, {"format": "json"})
+        [text] = made.documents.values()
         document = json.loads(text)
-        broken[name] = problems_of(document["kind"], document, version)
-    assert {name: problems for name, problems in broken.items() if problems} == {}
+        problems = problems_of(document["kind"], document, version)
+        if problems and not all(any(problem in said for said in made.problems) for problem in problems):
+            unsaid[name] = problems
+    assert unsaid == {}
 
 
 def test_preflight_finds_nothing_but_parameters_to_give(compiled: Documents) -> None:

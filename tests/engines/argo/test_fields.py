@@ -30,7 +30,7 @@ CASES: list[tuple[str, Any, str]] = [
     ("WorkflowSpec", {"nodeSelector": {1: "a"}}, "nodeSelector.1: keys are text, and this is the number 1; write '1'"),
     ("WorkflowSpec", {"archiveLogs": []}, "archiveLogs: takes true or false, and got a list"),
     ("WorkflowSpec", {"podGC": {"strategy": "Never"}}, "podGC.strategy: takes one of 'OnPodCompletion',"),
-    ("WorkflowSpec", {"templates": [{"steps": [[{"inline": {"scrip": 1}}]]}]}, "templates[0].steps[0][0].inline.scrip:"),
+    ("WorkflowSpec", {"templates": [{"steps": [[{"inline": {"scrip": 1}}]]}]}, "templates[0].steps[0][0].inline.scrip"),
     ("WorkflowSpec", {"synchronization": {"mutex": {}}}, "synchronization.mutex: unknown field; Argo 4.0 took it out"),
     ("CronWorkflow", {"spec": {"schedule": "x"}}, "spec.schedule: unknown field; Argo 4.0 took it out"),
     ("PodSpec", {"hostNetwork": 1}, "hostNetwork: takes true or false, and got the number 1"),

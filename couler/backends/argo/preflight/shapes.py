@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from couler.backends.argo.preflight.reading import LEAVES, LOOPS, Document, Fields, Template, mapping, text
+from couler.backends.argo.schema import NEWEST, SINCE, problems_of
 
 DURATION: Final = re.compile(r"[-+]?((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+|[-+]?0")
 TAG: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
@@ -14,6 +15,15 @@ CACHE_KEY: Final = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
 LONGEST_KEY: Final = 253
 FACTOR: Final = re.compile(r"\d+")
 ONLY_ON_LEAVES: Final = ("timeout", "activeDeadlineSeconds", "pendingTimeout")
+
+
+def newer_fields(document: Document) -> Iterator[tuple[str, str]]:
+    """Fields that the version of Argo does not have, and would drop without a word."""
+    version = ".".join(map(str, document.version))
+    if version != NEWEST:
+        for problem in problems_of(document.kind, document.data, version):
+            if SINCE in problem:
+                yield "", problem
 
 
 def endless_retries(document: Document) -> Iterator[tuple[str, str]]:

@@ -96,6 +96,11 @@ RULES: Final = (
         "give the call a `when`",
     ),
     Rule(
+        "newer-fields", "error", shapes.newer_fields,
+        "an older one drops the field without a word (Argo's CRDs of each version)",
+        "compile for the newer version, or leave out what the field does",
+    ),
+    Rule(
         "endless-retries", "warning", shapes.endless_retries,
         "without one Argo tries for ever and ignores the backoff (workflow/controller)",
         "set retryStrategy.limit",
