@@ -6,11 +6,13 @@ source of functions, which couler cuts out of the file again.
 
 from __future__ import annotations
 
-from couler.core.ir.model import Workflow
+from collections.abc import Iterable
+
+from couler.core.ir.model import GroupTask, Workflow
 from couler.core.render.module import Writer
 
 
-def render(workflow: Workflow, *more: Workflow) -> str:
+def render(workflow: Workflow, *more: Workflow, named: Iterable[tuple[GroupTask, str]] = ()) -> str:
     """The text of a Python file that declares a workflow, or several.
 
     Steps are declared by the verbs of couler. What these cannot say is written with `couler.explicit`.
@@ -18,6 +20,7 @@ def render(workflow: Workflow, *more: Workflow) -> str:
     Args:
         workflow: Any workflow that keeps the rules.
         more: Further workflows for the same file.
+        named: Groups with the names that their functions should have.
 
     >>> from couler.core.ir.model import Constant, ContainerTask, Output, Step
     >>> hello = ContainerTask(image="alpine:3.20", command=(Constant(value="echo"), Constant(value="hi")))
@@ -30,7 +33,7 @@ def render(workflow: Workflow, *more: Workflow) -> str:
     def greet():
         couler.run_container("alpine:3.20", command=["echo", "hi"], step_name="hello")
     """
-    return Writer((workflow, *more)).text()
+    return Writer((workflow, *more), named).text()
 
 
 __all__ = ["render"]

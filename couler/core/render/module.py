@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from couler.core.ir import model as ir
@@ -23,7 +23,8 @@ from couler.core.render.values import explicit_value, type_seen, value_code
 class Writer:
     """Writes workflows into one file; equal groups and functions are written once."""
 
-    def __init__(self, workflows: tuple[ir.Workflow, ...]) -> None:
+    def __init__(self, workflows: tuple[ir.Workflow, ...], named: Iterable[tuple[ir.GroupTask, str]] = ()) -> None:
+        self._named = list(named)
         self._module = Module()
         self._module.names.take("building")
         self._workflows = workflows
@@ -128,7 +129,7 @@ class Writer:
             scope = new_scope()
             body = list(self._body(holder, scope, needed, outputs_of))
             needed = frozenset(scope.used)
-        return _without_blanks_at_start(body)
+        return _returned_at_once(_without_blanks_at_start(body))
 
     def _body(self, holder: ir.Scope, scope: Scope, needed: frozenset[str], outputs_of: str) -> Iterator[str]:
         statements = Statements(scope, self._group, self._alone, needed)
@@ -154,7 +155,9 @@ class Writer:
         for known, name in scope.functions:
             if known == task:
                 return name, []
-        name = scope.names.new(task.steps[0].name if len(task.steps) == 1 else wish, f"{wish}_workflow")
+        wanted = next((name for known, name in self._named if known == task), "")
+        wanted = wanted or (task.steps[0].name if len(task.steps) == 1 else wish)
+        name = scope.names.new(wanted, f"{wanted}_workflow")
         functions = [*scope.functions]
 
         def inner() -> Scope:
@@ -209,6 +212,18 @@ def _without_blanks_at_start(body: list[str]) -> list[str]:
     while body and not body[0]:
         body = body[1:]
     return body
+
+
+def _returned_at_once(body: list[str]) -> list[str]:
+    """The last call is returned as it is when its variable is used for nothing else."""
+    variable = body[-1].removeprefix("return ") if body else ""
+    starts = [index for index, line in enumerate(body) if line.startswith(f"{variable} = ")]
+    if not variable.isidentifier() or len(starts) != 1 or body[-1] != f"return {variable}":
+        return body
+    start = starts[0]
+    call = [f"return {body[start].removeprefix(f'{variable} = ')}", *body[start + 1 : -1]]
+    is_one_call = all(line.startswith((" ", ")", "]", "}")) for line in call[1:])
+    return [*body[:start], *call] if is_one_call and len(call[0]) <= len(body[start]) else body
 
 
 def _spaced(piece: str) -> str:
