@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from couler.backends.argo.values import View, container_text
 from couler.backends.argo.wire import BRACE, quoted
 from couler.core.ir.json import thaw
 from couler.core.ir.model import Resources, Retry, SecretUse, Step, Toleration, Volume
@@ -130,10 +129,10 @@ def _toleration(one: Toleration) -> dict[str, Any]:
 # --- variables, secrets, volumes -------------------------------------------------------------------------------------
 
 
-def variables(step: Step, view: View) -> list[dict[str, Any]]:
-    """Environment variables of a step: values and references to secrets, never their contents."""
+def variables(step: Step, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Environment variables of a step: the texts of its values, and references to secrets, never their contents."""
     found: list[dict[str, Any]] = [
-        {"name": variable.name, "value": container_text(variable.value, view)} for variable in step.env
+        {"name": variable.name, "value": text} for variable, text in zip(step.env, texts, strict=True)
     ]
     found += [
         {"name": use.env, "valueFrom": {"secretKeyRef": {"name": use.secret.name, "key": use.secret.key}}}
@@ -143,11 +142,11 @@ def variables(step: Step, view: View) -> list[dict[str, Any]]:
     return found
 
 
-def with_brace(container: dict[str, Any]) -> None:
+def with_brace(container: dict[str, Any], *, needed: bool = False) -> None:
     """Add the variable that stands for a brace, first of all, where a text of the container needs it."""
     texts = [*container.get("command", ()), *container.get("args", ())]
     texts += [variable.get("value", "") for variable in container.get("env", ())]
-    if any(BRACE in text for text in texts):
+    if needed or any(BRACE in text for text in texts):
         container["env"] = [{"name": BRACE, "value": "{"}, *container.get("env", ())]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from couler.backends.argo.attributes import (
     FOLDER,
@@ -20,13 +20,13 @@ from couler.backends.argo.build import Build
 from couler.backends.argo.files import FILES, absolute, is_file_type, location, output_artifact
 from couler.backends.argo.jobs import resource_template
 from couler.backends.argo.names import parameter_name, task_name
-from couler.backends.argo.units import UNWRITTEN, Holes, Result, ScopeTypes, Unit, inputs_of, outputs_of
+from couler.backends.argo.units import UNWRITTEN, Given, Holes, Result, ScopeTypes, Text, Unit, inputs_of, outputs_of
 from couler.backends.argo.values import Form, container_text
-from couler.backends.argo.wire import static_text, wire
+from couler.backends.argo.wire import BRACE, static_text, wire
 from couler.core.errors import EngineError
 from couler.core.ir.evaluate import as_text
 from couler.core.ir.graph import outputs_of_one
-from couler.core.ir.json import thaw
+from couler.core.ir.json import EMPTY, thaw
 from couler.core.ir.model import (
     Constant,
     ContainerTask,
@@ -58,7 +58,13 @@ _COPY_SCRIPT = (
 
 
 def leaf(
-    step: Step, scope: ScopeTypes, build: Build, *, mapped: bool = False, items: frozenset[str] = frozenset()
+    step: Step,
+    scope: ScopeTypes,
+    build: Build,
+    *,
+    mapped: bool = False,
+    items: frozenset[str] = frozenset(),
+    varying: Mapping[Skeleton, frozenset[int]] = EMPTY,
 ) -> Unit:
     """The template of a step that runs something.
 
@@ -68,32 +74,74 @@ def leaf(
         build: What is being built.
         mapped: Its outputs are gathered by Argo itself, so they come in the form for that; functions only.
         items: List outputs that a map runs over.
+        varying: See `varying_texts`.
     """
-    return _Leaf(step, scope, build, mapped, items).unit()
+    return _Leaf(step, scope, build, mapped, items, varying).unit()
+
+
+Skeleton: TypeAlias = "tuple[str, int, int, tuple[str, ...]]"
+"""What steps have in common that may share a template: image, numbers of texts, and names of variables."""
+MANY = 100
+"""Steps of one scope from which on those that differ in texts only share a template."""
+
+
+def varying_texts(steps: Sequence[Step]) -> dict[Skeleton, frozenset[int]]:
+    """Which texts of containers differ, where there are so many steps that each cannot have a template of its own."""
+    if len(steps) <= MANY:
+        return {}
+    seen: dict[Skeleton, list[Value]] = {}
+    found: dict[Skeleton, set[int]] = {}
+    for step in steps:
+        if isinstance(step.task, ContainerTask):
+            skeleton = _skeleton(step, step.task)
+            texts = [*step.task.command, *step.task.args, *(variable.value for variable in step.env)]
+            first = seen.setdefault(skeleton, texts)
+            differs = found.setdefault(skeleton, set())
+            if first is not texts:
+                differs.update(index for index, text in enumerate(texts) if text != first[index])
+    return {skeleton: frozenset(indices) for skeleton, indices in found.items()}
+
+
+def _skeleton(step: Step, task: ContainerTask) -> Skeleton:
+    return task.image, len(task.command), len(task.args), tuple(variable.name for variable in step.env)
 
 
 class _Leaf:
-    def __init__(self, step: Step, scope: ScopeTypes, build: Build, mapped: bool, items: frozenset[str]) -> None:
+    def __init__(
+        self,
+        step: Step,
+        scope: ScopeTypes,
+        build: Build,
+        mapped: bool,
+        items: frozenset[str],
+        varying: Mapping[Skeleton, frozenset[int]],
+    ) -> None:
+        self.varying: frozenset[int] = frozenset()
+        if varying and isinstance(step.task, ContainerTask):
+            self.varying = varying.get(_skeleton(step, step.task), frozenset())
+        self.texts: dict[str, Given] = {}
         self.step = step
         self.scope = scope
         self.build = build
         self.mapped = mapped
         self.items = items
         self.zipped = step.foreach is not None and len(step.foreach.lists) > 1
-        self.holes = Holes(scope, self.zipped)
+        self.holes = Holes(scope, self.zipped, anonymous=bool(varying))
         self.artifacts: list[dict[str, Any]] = []
         self.given_files: dict[str, Value] = {}
         self.results: dict[str, Result] = {}
+        self.braces = False
 
     def unit(self) -> Unit:
         step, body = self.step, self._body()
         around(step, body, self.build.claims)
         self.build.merge_options(step, body)
-        whole = {**inputs_of(self.holes.parameters, self.artifacts), **body}
+        parameters = {**self.holes.parameters, **self.texts}
+        whole = {**inputs_of(parameters, self.artifacts), **body}
         name = self.build.templates.add(task_name(step.name), whole)
         files = {output.name: output.type for output in self._declared() if is_file_type(output.type)}
         taken = frozenset(self.items) if isinstance(step.task, FunctionTask) else frozenset()
-        return Unit(name, self.holes.parameters, self.given_files, self.results, files, items=taken)
+        return Unit(name, parameters, self.given_files, self.results, files, items=taken)
 
     def _body(self) -> dict[str, Any]:
         task = self.step.task
@@ -237,13 +285,23 @@ class _Leaf:
         container: dict[str, Any] = {"image": task.image}
         if task.pull_policy:
             container["imagePullPolicy"] = task.pull_policy
-        command = [container_text(value, self.holes) for value in task.command]
-        args = [container_text(value, self.holes) for value in task.args]
+        command = [self._text(value, index) for index, value in enumerate(task.command)]
+        args = [self._text(value, index) for index, value in enumerate(task.args, len(command))]
         if command:
             container["command"] = command
         if args:
             container["args"] = args
         return self._with_container("container", container)
+
+    def _text(self, value: Value, index: int) -> str:
+        """A text of the container; where the texts of similar steps differ, it is handed in."""
+        if index not in self.varying or not isinstance(value, Constant):
+            return container_text(value, self.holes)
+        text = static_text(as_text(value.value))
+        name = f"text-{index}"
+        self.texts[name] = Text(text)
+        self.braces = self.braces or BRACE in text
+        return f"{{{{inputs.parameters.{name}}}}}"
 
     def _appearing_files(self) -> None:
         for given in self.step.inputs:
@@ -278,7 +336,9 @@ class _Leaf:
         step = self.step
         if values is None:
             values = self._text_outputs()
-        env = [*container.pop("env", ()), *variables(step, self.holes)]
+        first = len(getattr(step.task, "command", ())) + len(getattr(step.task, "args", ()))
+        texts = [self._text(variable.value, index) for index, variable in enumerate(step.env, first)]
+        env = [*container.pop("env", ()), *variables(step, texts)]
         if step.retry is not None and step.retry.limit:
             env.append({"name": "COULER_ATTEMPT", "value": "{{=int(retries) + 1}}"})
         if env:
@@ -290,7 +350,7 @@ class _Leaf:
             container["volumeMounts"] = mounts
         if kind == "container" or step.task.kind == "script":
             self._set_working_dir(container)
-        with_brace(container)
+        with_brace(container, needed=self.braces)
         body: dict[str, Any] = {kind: container}
         if volumes:
             body["volumes"] = volumes

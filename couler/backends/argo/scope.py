@@ -9,7 +9,7 @@ from typing import Any
 from couler.backends.argo.attributes import attempts
 from couler.backends.argo.build import Build, merge, task_options
 from couler.backends.argo.files import is_file_type
-from couler.backends.argo.leaves import declared_base_names, leaf
+from couler.backends.argo.leaves import declared_base_names, leaf, varying_texts
 from couler.backends.argo.names import NameTable, parameter_name, task_name, task_names
 from couler.backends.argo.units import (
     ABSENT,
@@ -20,6 +20,7 @@ from couler.backends.argo.units import (
     Items,
     Result,
     ScopeTypes,
+    Text,
     Unit,
     arguments_of,
     inputs_of,
@@ -35,7 +36,7 @@ from couler.backends.argo.values import (
     wire_expression,
 )
 from couler.backends.argo.wire import json_of, member, quoted, wire
-from couler.backends.argo.wrappers import END, loop, mapping, output_source, shell
+from couler.backends.argo.wrappers import END, loop, mapping, output_source, pause, shell
 from couler.core.errors import EngineError
 from couler.core.ir.graph import outputs_of as declared_outputs
 from couler.core.ir.graph import references, references_in, statuses, upstream
@@ -95,6 +96,7 @@ class Scope(ScopeTypes):
         self.fail_fast = build.stops and _has_branches(steps)
         self.wanted_items = _wanted_items(steps)
         self.read = _read_outputs(steps, outputs)
+        self.varying = varying_texts(steps)
         self._guards: dict[str, tuple[str, ...]] = {}
         self._origins: dict[str, frozenset[str]] = {}
         self._types: dict[str, Mapping[str, Any]] = {}
@@ -198,6 +200,8 @@ class Scope(ScopeTypes):
         return " && ".join(terms)
 
     def _argument(self, value: Given) -> str:
+        if isinstance(value, Text):
+            return value.text
         return self._items_argument(value.step) if isinstance(value, Items) else argument(value, self)
 
     def _items_argument(self, step: Step) -> str:
@@ -251,10 +255,9 @@ class Scope(ScopeTypes):
         text = f"inputs.artifacts['{names[-1]}']"
         for other in reversed(names[:-1]):
             text = f"inputs.parameters.chosen == '{other}' ? inputs.artifacts['{other}'] : {text}"
-        pause = self.build.templates.add(END, {"suspend": {"duration": "0"}})
         body = {
             **inputs_of(["chosen"], [{"name": other, "optional": True} for other in names]),
-            "dag": {"tasks": [{"name": END, "template": pause}]},
+            "dag": {"tasks": [{"name": END, "template": pause(self.build)}]},
             "outputs": {"artifacts": [{"name": "chosen", "fromExpression": text, "optional": True}]},
         }
         chosen = quoted(names[-1])
@@ -446,7 +449,8 @@ class Scope(ScopeTypes):
         else:
             plain = step.foreach is None and step.loop is None
             mapped = direct and step.foreach is not None
-            unit = leaf(step, self, build, mapped=mapped, items=items if plain else frozenset())
+            wanted = items if plain else frozenset()
+            unit = leaf(step, self, build, mapped=mapped, items=wanted, varying=self.varying)
             if any(
                 result.form == "parsed" or (result.form == "text" and (name in read or step.loop is not None))
                 for name, result in unit.results.items()

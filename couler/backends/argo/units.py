@@ -59,7 +59,14 @@ class Items:
     step: Step
 
 
-Given: TypeAlias = "Value | Items"
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a template gets instead of a value: a piece of text that it puts into its container as it is."""
+
+    text: str
+
+
+Given: TypeAlias = "Value | Items | Text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +125,13 @@ class Holes:
         scope: The view of the scope in which the step stands; it knows types and what is visible everywhere.
         zipped: Whether the current item holds the items of several lists.
         taken: Names that inputs have already.
+        anonymous: Whether inputs are numbered and not named, so that many steps can share the template.
     """
 
-    def __init__(self, scope: ScopeTypes, zipped: bool = False, taken: Iterable[str] = ()) -> None:
+    def __init__(
+        self, scope: ScopeTypes, zipped: bool = False, taken: Iterable[str] = (), *, anonymous: bool = False
+    ) -> None:
+        self._anonymous = anonymous
         self.parameters: dict[str, Value] = {}
         self._scope = scope
         self._zipped = zipped
@@ -137,7 +148,7 @@ class Holes:
         """The input that holds a value; equal values share one."""
         found = self._by_value.get(value)
         if found is None:
-            found = self._by_value[value] = self.named(name, value)
+            found = self._by_value[value] = self.named("value" if self._anonymous else name, value)
         return Source(f"inputs.parameters.{found}", type=self._scope.type_of(value))
 
     def whole(self, value: Value) -> Source | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from couler.backends.argo.build import Build
 from couler.backends.argo.names import parameter_name, task_name
@@ -18,6 +18,7 @@ from couler.backends.argo.units import (
     Items,
     Result,
     ScopeTypes,
+    Text,
     Unit,
     inputs_of,
     outputs_of,
@@ -27,9 +28,11 @@ from couler.backends.argo.values import Source, argument, condition_expression
 from couler.backends.argo.wire import json_of, member, quoted, safe, wire
 from couler.core.errors import EngineError
 from couler.core.ir.graph import references_in
-from couler.core.ir.model import Constant, ItemRef, Loop, RoundRef, Step
+from couler.core.ir.model import Constant, ItemRef, Loop, RoundRef, Step, Value
 
 RUN = "run"
+CHECK = "check"
+"""A task that is skipped, or fails because an output is not what it should be."""
 END = "end"
 """A task that succeeds at once, after a failure too: Argo judges a template by its last tasks."""
 ITEM = "item"
@@ -59,22 +62,20 @@ def _wire_of(task: str, name: str, result: Result) -> str:
     return json_of(source.read) if source.form == "text" else safe(source.read)
 
 
-def _checked(step: Step, name: str, result: Result, limit: int) -> str:
-    """The JSON text of an output of `RUN`; what is too large or of the wrong type fails the step."""
-    text = _wire_of(RUN, name, result)
+def _checks(name: str, result: Result, limit: int) -> Iterator[str]:
+    """Expressions that fail, with the reason, when an output of `RUN` is too large or of the wrong type."""
     if result.form == "json":
-        return text
+        return
     read = output_source(RUN, name, result).read
-    what = f"output '{name}' of step '{step.name}'"
     if result.stdout:
-        failure = f"the standard output of step '{step.name}' is larger than the {limit:,} bytes that a value may have"
-        failure = quoted(f"{failure}; write it to a file output instead")
-        text = f"(len({read}) < {limit} ? {text} : sprig.fail({failure}))"
+        failure = f"the standard output is larger than the {limit:,} bytes that a value may have"
+        yield f"(len({read}) < {limit} || sprig.fail({quoted(f'{failure}; write it to a file output instead')}))"
     kind = result.type.partition("[")[0]
-    if result.form == "parsed" and kind in _TYPES:
-        failure = quoted(f"{what} should be {result.type} in JSON")
-        text = f"(type(fromJSON({read})) in {_TYPES[kind]} ? {text} : sprig.fail({failure}))"
-    return text
+    if result.form == "parsed":
+        failure = quoted(f"the output '{name}' should be {result.type} in JSON")
+        kinds = _TYPES.get(kind)
+        right = f"type(fromJSON({read})) in {kinds}" if kinds else f"type(fromJSON({read})) != ''"
+        yield f"({right} || sprig.fail({failure}))"
 
 
 _TYPES = {
@@ -119,14 +120,21 @@ def shell(
     if when:
         task["when"] = when
     tasks = [task]
+    checks = [check for name, result in unit.results.items() for check in _checks(name, result, build.limit)]
+    if checks:
+        text = f"{{{{=!({' && '.join(checks)})}}}}"
+        tasks.append({"name": CHECK, "template": pause(build), "depends": f"{RUN}.Succeeded", "when": text})
     if allowed:
-        pause = build.templates.add(END, {"suspend": {"duration": "0"}})
-        tasks.append({"name": END, "template": pause, "depends": f"{RUN} || {RUN}.Failed || {RUN}.Errored"})
+        ended = f"({RUN} || {RUN}.Failed || {RUN}.Errored)"
+        ended += f" && ({CHECK} || {CHECK}.Omitted || {CHECK}.Errored)" if checks else ""
+        tasks.append({"name": END, "template": pause(build), "depends": ended})
     status = member(f"tasks.{RUN}.status")
     fine = f"{status} == 'Succeeded'" if allowed or when else ""
+    if fine and any(result.form != "json" for result in unit.results.values()):
+        fine += f" && {member(f'tasks.{CHECK}.status')} == 'Skipped'"
     parameters = []
     for name, result in unit.results.items():
-        text = _checked(step, name, result, build.limit)
+        text = _wire_of(RUN, name, result)
         if mapped and result.may_lack:
             text = f"({text} == '{ABSENT}' ? 'null' : {text})"
         if fine:
@@ -141,8 +149,8 @@ def shell(
         {"name": f"{ITEMS}{name}", "valueFrom": {"expression": _items_of(RUN, name)}} for name in sorted(unit.items)
     ]
     if allowed:
-        ended = f"{status} == 'Succeeded' ? 'succeeded' : {status} == 'Skipped' ? 'skipped' : 'failed'"
-        parameters.append({"name": STATUS, "valueFrom": {"expression": ended}})
+        status_text = f"{fine} ? 'succeeded' : {status} == 'Skipped' ? 'skipped' : 'failed'"
+        parameters.append({"name": STATUS, "valueFrom": {"expression": status_text}})
     artifacts = _passed_files(unit, RUN, optional=bool(fine))
     if exported:
         for artifact in artifacts:
@@ -164,6 +172,11 @@ def shell(
         results = {name: replace(result, may_lack=unit.results[name].may_lack) for name, result in results.items()}
     name = build.templates.add(f"{task_name(step.name)}-{RUN}", body)
     return Unit(name, given, unit.artifacts, results, unit.files, allowed, unit.items)
+
+
+def pause(build: Build) -> str:
+    """A template that succeeds at once and needs no pod."""
+    return build.templates.add(END, {"suspend": {"duration": "0"}})
 
 
 def _items_of(task: str, name: str) -> str:
@@ -200,11 +213,7 @@ def mapping(step: Step, unit: Unit, scope: ScopeTypes, build: Build, items: froz
     assert foreach is not None
     task: dict[str, Any] = {"name": ITEM, "template": unit.template}
     view = _MapView(scope, len(foreach.lists) > 1, unit.parameters)
-    own = {
-        name: argument(value, view)
-        for name, value in unit.parameters.items()
-        if not isinstance(value, Items) and _mentions(value, ItemRef)
-    }
+    own = {name: argument(value, view) for name, value in unit.parameters.items() if _mentions(value, ItemRef)}
     parameters: dict[str, Given] = {name: value for name, value in unit.parameters.items() if name not in own}
     parameters.update(view.holes.parameters)
     constant = _known_items(step)
@@ -254,8 +263,8 @@ class _MapView:
         return Source("item", prefix=(name,) if self._zipped and name else ())
 
 
-def _mentions(value: Given, kind: type) -> bool:
-    if isinstance(value, Items):
+def _mentions(value: Given, kind: type) -> TypeGuard[Value]:
+    if isinstance(value, Items | Text):
         return False
     return type(value) is kind or any(type(ref) is kind for ref in references_in(value))
 
@@ -355,9 +364,7 @@ class _LoopBuilder:
     def _round(self, index: int) -> dict[str, Any]:
         view = _LoopView(self, "", index)
         own = {
-            name: argument(value, view)
-            for name, value in self.round.parameters.items()
-            if not isinstance(value, Items) and _mentions(value, RoundRef)
+            name: argument(value, view) for name, value in self.round.parameters.items() if _mentions(value, RoundRef)
         }
         task: dict[str, Any] = {"name": self._task(index), "template": self.round.template}
         if index:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from couler.core.errors import TextFormError
@@ -33,59 +33,83 @@ def write_yaml(data: Mapping[str, Any]) -> str:
         first
         second
     """
-    return "".join(f"{line}\n" for line in _mapping(data, "")) if data else "{}\n"
+    if not data:
+        return "{}\n"
+    lines: list[str] = []
+    _mapping(data, "", "", lines, {})
+    return "".join(lines)
 
 
-def _mapping(data: Mapping[str, Any], indent: str) -> Iterator[str]:
+def _mapping(data: Mapping[str, Any], start: str, indent: str, lines: list[str], known: dict[str, str]) -> None:
+    """Write a mapping; ``start`` begins its first line, ``indent`` the others; ``known`` are texts written before."""
     for key, value in data.items():
-        name = _flow(key)
+        name = known.get(key) or _text(key, known)
         if len(name) <= _LONGEST_KEY:
-            yield from _entry(f"{indent}{name}:", value, indent)
+            _entry(f"{start}{name}:", value, indent, lines, known)
         else:
-            yield f"{indent}? {name}"
-            yield from _entry(f"{indent}:", value, indent)
+            lines.append(f"{start}? {name}\n")
+            _entry(f"{indent}:", value, indent, lines, known)
+        start = indent
 
 
-def _entry(start: str, value: Any, indent: str) -> Iterator[str]:
-    """One entry of a mapping, whose key has been written into ``start``."""
-    inner = indent + _STEP
-    if isinstance(value, Mapping) and value:
-        yield start
-        yield from _mapping(value, inner)
-    elif isinstance(value, (list, tuple)) and value:
-        yield start
-        yield from _sequence(value, inner)
+def _entry(start: str, value: Any, indent: str, lines: list[str], known: dict[str, str]) -> None:
+    """Write one entry of a mapping, whose key has been written into ``start``."""
+    kind = type(value)
+    if kind is str:
+        text = known.get(value)
+        if text is not None:
+            lines.append(f"{start} {text}\n")
+        else:
+            _scalar(f"{start} ", value, indent + _STEP, lines, known)
+    elif value and (kind is dict or isinstance(value, Mapping)):
+        lines.append(f"{start}\n")
+        inner = indent + _STEP
+        _mapping(value, inner, inner, lines, known)
+    elif value and isinstance(value, (list, tuple)):
+        lines.append(f"{start}\n")
+        inner = indent + _STEP
+        _sequence(value, inner, inner, lines, known)
     else:
-        yield from _scalar(f"{start} ", value, inner)
+        lines.append(f"{start} {_flow(value)}\n")
 
 
-def _sequence(data: list[Any] | tuple[Any, ...], indent: str) -> Iterator[str]:
+def _sequence(
+    data: list[Any] | tuple[Any, ...], start: str, indent: str, lines: list[str], known: dict[str, str]
+) -> None:
     inner = indent + _STEP
     for item in data:
-        if isinstance(item, Mapping) and item:
-            lines = _mapping(item, inner)
-        elif isinstance(item, (list, tuple)) and item:
-            lines = _sequence(item, inner)
+        first = f"{start}- "
+        if item and isinstance(item, Mapping):
+            _mapping(item, first, inner, lines, known)
+        elif item and isinstance(item, (list, tuple)):
+            _sequence(item, first, inner, lines, known)
+        elif isinstance(item, str):
+            _scalar(first, item, inner, lines, known)
         else:
-            yield from _scalar(f"{indent}- ", item, inner)
-            continue
-        yield f"{indent}- {next(lines)[len(inner) :]}"
-        yield from lines
+            lines.append(f"{first}{_flow(item)}\n")
+        start = indent
 
 
-def _scalar(start: str, value: Any, indent: str) -> Iterator[str]:
-    if isinstance(value, str) and "\n" in value and not _NOT_IN_BLOCK.search(value) and value[0] not in " \t\n":
-        yield from _block(start, value, indent)
+def _scalar(start: str, value: str, indent: str, lines: list[str], known: dict[str, str]) -> None:
+    if "\n" in value and value[0] not in " \t\n" and not _NOT_IN_BLOCK.search(value):
+        _block(start, value, indent, lines)
     else:
-        yield start + _flow(value)
+        lines.append(f"{start}{known.get(value) or _text(value, known)}\n")
 
 
-def _block(start: str, text: str, indent: str) -> Iterator[str]:
+def _block(start: str, text: str, indent: str, lines: list[str]) -> None:
     """A literal block; the sign after ``|`` says how many line ends the text has."""
     ends = len(text) - len(text.rstrip("\n"))
-    yield f"{start}|{'-' if ends == 0 else '' if ends == 1 else '+'}"
-    for line in text.removesuffix("\n").split("\n"):
-        yield indent + line if line else ""
+    lines.append(f"{start}|{'-' if ends == 0 else '' if ends == 1 else '+'}\n")
+    lines.extend(f"{indent}{line}\n" if line else "\n" for line in text.removesuffix("\n").split("\n"))
+
+
+def _text(value: str, known: dict[str, str]) -> str:
+    """A text on one line; short ones are remembered."""
+    text = _flow(value)
+    if len(text) < _LONGEST_KEY:
+        known[value] = text
+    return text
 
 
 def _flow(value: Any) -> str:
