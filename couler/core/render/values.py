@@ -7,7 +7,7 @@ from typing import Literal
 from couler.core.dsl.expr import Output
 from couler.core.ir import model as ir
 from couler.core.ir.json import Json
-from couler.core.render.code import Code, Items, call, listed
+from couler.core.render.code import Code, Items, call, listed, one_line
 from couler.core.render.literals import literal, text
 from couler.core.render.models import constructed
 from couler.core.render.names import is_usable
@@ -37,9 +37,10 @@ def value_code(value: ir.Value, scope: Scope, *, wanted: str | None = None, plac
 
 def explicit_value(value: ir.Value, type_: str = "any") -> Code:
     """The value from its constructor, with its type."""
-    if isinstance(value, ir.ItemRef) and not value.path:
-        named = text(value.name) if value.name != "item" else None
-        return call("couler.explicit.item", *filter(None, [named]), type=None if type_ == "any" else text(type_))
+    if isinstance(value, ir.ItemRef) and (not value.path or type_ == "any"):
+        named = [] if value.name == "item" else [text(value.name)]
+        item = call("couler.explicit.item", *named, type=None if type_ == "any" else text(type_))
+        return one_line(item) + _path(value.path)
     if isinstance(value, ir.RoundRef) and type_ == "int":
         return "couler.explicit.round_number()"
     more = [] if type_ == "any" else [text(type_)]

@@ -7,11 +7,11 @@ What has a meaning in couler is translated, and written back from the workflow's
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from couler.backends.argo.importer.documents import is_workflow, read_document, write_document
 from couler.backends.argo.importer.reading import read_documents
-from couler.backends.argo.importer.report import CODES, Finding, summary
+from couler.backends.argo.importer.report import CODES, Finding, summary, told
 from couler.core.errors import TextFormError
 from couler.core.ir.json import thaw
 from couler.core.ir.model import Workflow
@@ -79,4 +79,20 @@ def to_argo(imported: Imported) -> str:
     return "---\n".join(write_yaml(documents[index]) for index in sorted(documents))
 
 
-__all__ = ["CODES", "Finding", "Imported", "import_argo", "summary", "to_argo"]
+Form = Literal["python", "ir", "argo"]
+
+
+def written(imported: Imported, form: Form = "python") -> str:
+    """The workflows as Python, in couler's text form, or as Argo's YAML."""
+    if form == "argo":
+        return to_argo(imported)
+    if form == "ir":
+        from couler.core.ir.text import to_yaml  # only here, as below
+
+        return "---\n".join(map(to_yaml, imported.workflows))
+    from couler.backends.argo.importer.python import to_python
+
+    return to_python(imported.workflows)
+
+
+__all__ = ["CODES", "Finding", "Imported", "import_argo", "summary", "to_argo", "told", "written"]

@@ -66,6 +66,14 @@ class Finding:
         return f"{self.code} {outcome}: {construct}{shown} at {self.path}: {meaning}"
 
 
+def told(findings: Iterable[Finding], *, all_of_it: bool = False) -> str:
+    """The report for people: every finding, or only what does not mean the same elsewhere, and the sums."""
+    found = tuple(findings)
+    shown = [finding for finding in found if all_of_it or finding.outcome == "argo only"]
+    sums = ", ".join(f"{count} {outcome}" for outcome, count in summary(found).items())
+    return "\n".join([*map(str, shown), sums])
+
+
 def summary(findings: Iterable[Finding]) -> dict[str, int]:
     """How many constructs had each outcome."""
     counts = {"translated": 0, "carried": 0, "argo only": 0}

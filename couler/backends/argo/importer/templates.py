@@ -222,11 +222,13 @@ class TemplateReader:
 
     def leaf(self, name: str, template: Mapping[str, Any], reading: Reading, facts: Facts, path: str) -> ir.Step:
         """A template that is no group, as a step."""
-        fields: Fields = {}
+        fields: Fields
         process = template.get("container") or template.get("script")
         task = self._task(name, template, reading, facts, path)
         has_process = isinstance(task, (ir.ContainerTask, ir.ScriptTask)) and bool(process)
         fields = read_attributes(template, facts, process=has_process, leaf=True) if not facts.get("child") else {}
+        for tag in TAG.findall(as_text((process or {}).get("image"))) if has_process else ():
+            self.note("ARGO030", f"{path}.image", "{{" + tag + "}}")
         if has_process and process:
             volumes = {**self._spec_volumes,
                        **{as_text(one.get("name")): None for one in items_of(template.get("volumes"))}}  # fmt: skip
