@@ -28,6 +28,8 @@ class Fault:
 
 
 LOCAL = "backends/local"
+ARGO = "backends/argo"
+PLAYED = "test_argo and "
 
 FAULTS: tuple[Fault, ...] = (
     # --- the meaning of values and conditions, which engines share
@@ -137,6 +139,108 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "secrets do not reach the step", "local", f"{LOCAL}/tasks.py",
         'message["env"].update(env)', "pass", "secret",
+    ),
+    # --- Argo
+    Fault(
+        "an edge is dropped", "argo", f"{ARGO}/scope.py",
+        'return " && ".join(terms)', 'return " && ".join(terms[1:])', PLAYED + "order",
+    ),
+    Fault(
+        "if and else are swapped", "argo", f"{ARGO}/values.py",
+        'return f"!({condition_expression(condition.part, view)})"', 'return f"({condition_expression(condition.part, view)})"',
+        PLAYED + "(join or when)",
+    ),
+    Fault(
+        "a wrong operator", "argo", f"{ARGO}/values.py",
+        'return f"{left} {condition.operator} {right}"', """return f"{left} {condition.operator.replace('>=', '>')} {right}\"""", PLAYED + "when",
+    ),
+    Fault(
+        "a condition over statuses is dropped", "argo", f"{ARGO}/scope.py",
+        "yield self._condition(step.after_condition)", 'yield "true"', PLAYED + "(status or reacting)",
+    ),
+    Fault(
+        "a skip is not passed on", "argo", f"{ARGO}/scope.py",
+        "if self._skippable(step):", "if False:", PLAYED + "(skip or first-of)",
+    ),
+    Fault(
+        "the default of a skipped value is lost", "argo", f"{ARGO}/values.py",
+        "if default is None or not source.exists:", "if True:", PLAYED + "default",
+    ),
+    Fault(
+        "two braces together in a value", "argo", f"{ARGO}/wire.py",
+        '.replace("{{", "{\\\\u007b")', "", PLAYED + "text-in",
+    ),
+    Fault(
+        "two braces together in an argument", "argo", f"{ARGO}/wire.py",
+        'text = text.replace("{{", f"{{$({BRACE})")', "pass", PLAYED + "text-in",
+    ),
+    Fault(
+        "retries are forgotten", "argo", f"{ARGO}/attributes.py",
+        'body["retryStrategy"] = retry_strategy(retry)', "pass", PLAYED + "retry",
+    ),
+    Fault(
+        "one retry too few", "argo", f"{ARGO}/attributes.py",
+        '"limit": str(retry.limit)', '"limit": str(retry.limit - 1)', PLAYED + "retry",
+    ),
+    Fault(
+        "every failure is retried", "argo", f"{ARGO}/attributes.py",
+        'strategy["expression"] = " || ".join(_outcomes(retry))', "pass", PLAYED + "retry",
+    ),
+    Fault(
+        "time limits of steps are dropped", "argo", f"{ARGO}/attributes.py",
+        "if step.timeout is not None:", "if False:", PLAYED + "(limit or all-steps)",
+    ),
+    Fault(
+        "the time limit of the workflow is dropped", "argo", f"{ARGO}/document.py",
+        'spec["activeDeadlineSeconds"] = math.ceil(workflow.timeout)', "pass", PLAYED + "shape and limit",
+    ),
+    Fault(
+        "variables of the environment are lost", "argo", f"{ARGO}/attributes.py",
+        "for variable, text in zip(step.env, texts, strict=True)", "for variable, text in list(zip(step.env, texts, strict=True))[1:]", PLAYED + "variables",
+    ),
+    Fault(
+        "a secret becomes a plain variable", "argo", f"{ARGO}/attributes.py",
+        '"valueFrom": {"secretKeyRef": {"name": use.secret.name, "key": use.secret.key}}', '"value": use.secret.name', PLAYED + "secret",
+    ),
+    Fault(
+        "allow_failure is lost", "argo", f"{ARGO}/wrappers.py",
+        'tasks.append({"name": END, "template": pause(build), "depends": ended})', "pass", PLAYED + "allowed",
+    ),
+    Fault(
+        "the items of a map are in another order", "argo", f"{ARGO}/wrappers.py",
+        "return texts or None", "return texts[::-1] or None", PLAYED + "map",
+    ),
+    Fault(
+        "a bound on the items is dropped", "argo", f"{ARGO}/wrappers.py",
+        'body["parallelism"] = foreach.parallelism', "pass", PLAYED + "at-a-time",
+    ),
+    Fault(
+        "a wrong bound of a loop", "argo", f"{ARGO}/wrappers.py",
+        "bound = self.loop.max_iterations", "bound = self.loop.max_iterations + 1", PLAYED + "loop",
+    ),
+    Fault(
+        "what a loop carries is lost", "argo", f"{ARGO}/wrappers.py",
+        "self.carried = {parameter_name(name): output for name, output in given.carry.items()}", "self.carried = {}", PLAYED + "carr",
+    ),
+    Fault(
+        "exit handlers are dropped", "argo", f"{ARGO}/document.py",
+        'spec["onExit"] = build.templates.reserve(EXIT)', "build.templates.reserve(EXIT)", PLAYED + "exit",
+    ),
+    Fault(
+        "exit handlers run on every outcome", "argo", f"{ARGO}/exits.py",
+        "if wanted:", "if False:", PLAYED + "exit",
+    ),
+    Fault(
+        "labels are declared and not written", "argo", f"{ARGO}/attributes.py",
+        'body["metadata"] = {"labels": dict(step.labels)}', "pass", PLAYED + "labels",
+    ),
+    Fault(
+        "the time zone of the schedule is lost", "argo", f"{ARGO}/document.py",
+        '"timezone": schedule.timezone', '"timezone": "UTC"', PLAYED + "clock",
+    ),
+    Fault(
+        "features are declared that cannot be written", "argo", f"{ARGO}/backend.py",
+        "if feature not in _LOWERED and feature not in _REFUSED", "if feature not in _LOWERED", "test_backends",
     ),
 )  # fmt: skip
 """Planted one at a time by ``python -m tests.conformance.mutate``."""

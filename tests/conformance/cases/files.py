@@ -217,7 +217,6 @@ def declared_values() -> Any:
     steps={"script": "failed"},
     status="failed",
     failing="script",
-    says=("number_txt",),
 )
 def a_declared_value_of_the_wrong_type() -> None:
     couler.run_script(

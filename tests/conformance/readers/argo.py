@@ -80,7 +80,7 @@ def wrapper(template: Json) -> str:
     names = [task["name"] for task in tasks]
     if names == ["item"] and ("withItems" in tasks[0] or "withParam" in tasks[0]):
         return "map"
-    if names in (["run"], ["run", "end"]) and re.fullmatch(r".*-run(-\d+)?", template["name"]):
+    if names[0] == "run" and set(names) <= {"run", "check", "end"} and re.fullmatch(r".*-run(-\d+)?", template["name"]):
         return "shell"
     if names[-1] == "next" and tasks[-1]["template"] == template["name"]:
         return "loop"
