@@ -39,6 +39,7 @@ class Declaration:
         native: Features that the engine has.
         lowered: Feature to the pass that rewrites it into native ones.
         reasons: Refused feature to the reason and what to do instead.
+        max_value: Bytes of JSON that one value may have; 0 when the engine sets no limit.
     """
 
     engine: str
@@ -46,6 +47,7 @@ class Declaration:
     native: frozenset[str] = frozenset()
     lowered: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    max_value: int = 0
 
     @property
     def target(self) -> str:

@@ -39,7 +39,8 @@ class ArgoBackend:
     def declaration(self, version: str = "", options: Mapping[str, Any] = {}) -> Declaration:
         """What Argo can do."""
         native = frozenset(feature for feature in FEATURES if feature not in _LOWERED and feature not in _REFUSED)
-        return Declaration("argo", version or VERSIONS[0], native=native, lowered=_LOWERED, reasons=_REFUSED)
+        limit = options.get("max_value") or LIMIT
+        return Declaration("argo", version or VERSIONS[0], native, _LOWERED, _REFUSED, limit)
 
     def compile(self, workflow: Workflow, version: str = "", options: Mapping[str, Any] = {}) -> Emitted:
         """The workflow as YAML, or as JSON with the option ``format="json"``."""

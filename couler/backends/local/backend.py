@@ -9,6 +9,7 @@ from couler.backends.base import Declaration, Emitted
 from couler.core.ir.features import FEATURES
 from couler.core.ir.model import Workflow
 from couler.core.ir.text import to_yaml
+from couler.runner.function import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
     from couler.backends.base import Engine
@@ -43,7 +44,8 @@ class LocalBackend:
         if options.get("runtime", "process") == "process":
             refused.update(_NEEDS_CONTAINER)
         native = frozenset(feature for feature in FEATURES if feature not in refused and feature not in _LOWERED)
-        return Declaration("local", native=native, lowered=_LOWERED, reasons=refused)
+        limit = options.get("max_value") or DEFAULT_LIMIT
+        return Declaration("local", "", native, _LOWERED, refused, limit)
 
     def compile(self, workflow: Workflow, version: str = "", options: Mapping[str, Any] = {}) -> Emitted:
         """The lowered workflow as YAML."""
