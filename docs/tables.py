@@ -164,6 +164,89 @@ def support() -> str:
     return table(["the local engine", ""], rows)
 
 
+# --- the conformance suite -------------------------------------------------------------------------------------
+
+CONFORMANCE = ROOT / "tests" / "conformance" / "results"
+PLACES = {"local": ("local",), "argo": ("argo", "argo-played")}
+"""Engine to what was recorded of it, the best proof first."""
+PROOFS = {"local": "run", "argo": "run on a cluster", "argo-played": "played on a double"}
+
+
+@cache
+def recorded(name: str) -> Any:
+    """What the conformance suite wrote; empty when it wrote nothing."""
+    path = CONFORMANCE / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def conformance_features() -> str:
+    """Feature by engine: how the engine stands to it, and what the suite has seen."""
+    from couler.backends import registry
+    from couler.core.ir.features import FEATURES
+
+    declared = {name: registry.backend(name)[0].declaration() for name in PLACES}
+    rows = [
+        [f"`{feature}`", words, *(f"{stance(declared[name], feature)}: {proof(name, feature)}" for name in PLACES)]
+        for feature, words in FEATURES.items()
+    ]
+    heads = [f"{name} {found.version}".strip() for name, found in declared.items()]
+    return table(["feature", "what it is", *heads], rows)
+
+
+def stance(declaration: Any, feature: str) -> str:
+    """Native, lowered by a pass, or refused."""
+    lowered = declaration.lowered.get(feature)
+    return f"lowered (`{lowered}`)" if lowered else declaration.support(feature)
+
+
+def proof(engine: str, feature: str) -> str:
+    """How many cases that use a feature came out as they should, and where."""
+    cases = [name for name, case in recorded("catalogue")["cases"].items() if feature in case["features"]]
+    parts = []
+    left = cases
+    for place in PLACES[engine]:
+        found = recorded(place)
+        same = [name for name in left if found.get(name) == "same"]
+        left = [name for name in left if name not in same]
+        if same:
+            parts.append(f"{len(same)} {PROOFS[place]}")
+    refused = sum(recorded(PLACES[engine][-1]).get(name) == "refused" for name in left)
+    if refused:
+        parts.append(f"{refused} refused")
+    if rest := len(left) - refused:
+        parts.append(f"{rest} not run")
+    return ", ".join(parts) or "no case"
+
+
+def conformance_summary() -> str:
+    """Cases by engine and what came of them."""
+    rows = []
+    for engine, places in PLACES.items():
+        for place in places:
+            found = list(recorded(place).values())
+            counts = [sum(text == wanted for text in found) for wanted in ("same", "refused")]
+            lacking = sum(text.startswith("needs ") for text in found)
+            rows.append([engine, PROOFS[place], len(found), *counts, lacking, len(found) - sum(counts) - lacking])
+    head = ["engine", "how", "cases", "as the case says", "refused as declared", "need what is not there", "otherwise"]
+    return table(head, rows)
+
+
+def conformance_rules() -> str:
+    """What a workflow means, and how many cases are about each sentence."""
+    found = recorded("catalogue")
+    rows = [
+        [sentence, sum(name in case["rules"] for case in found["cases"].values())]
+        for name, sentence in found["rules"].items()
+    ]
+    return table(["what a workflow means", "cases"], [[escaped(cell) for cell in row] for row in rows])
+
+
+def mutations() -> str:
+    """Faults that were planted, and the case that caught each."""
+    rows = [[row["engine"], row["fault"], f"`{row['caught_by']}`"] for row in recorded("mutations")]
+    return table(["engine", "fault", "caught by"], rows)
+
+
 def settings() -> str:
     """Every setting, from the table of settings."""
     from couler.config.settings import table as known
@@ -198,6 +281,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "building": building,
     "machine": machine,
     "commands": commands,
+    "conformance-features": conformance_features,
+    "conformance-rules": conformance_rules,
+    "conformance-summary": conformance_summary,
+    "mutations": mutations,
     "features": features,
     "settings": settings,
     "support": support,

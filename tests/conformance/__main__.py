@@ -1,10 +1,15 @@
-"""``python -m tests.conformance list``: the table of cases."""
+"""The conformance suite by hand.
+
+python -m tests.conformance list              # the table of cases
+python -m tests.conformance record PLACE …    # run the cases there and keep what came of them
+"""
 
 from __future__ import annotations
 
 import sys
 
 from couler.core.ir.features import features_of
+from tests.conformance import record
 from tests.conformance.catalogue import CASES, THEME_OF
 
 
@@ -19,7 +24,9 @@ def listing() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the table of cases."""
+    """Print the table of cases, or record places."""
+    if arguments[:1] == ["record"]:
+        return record.main(arguments[1:])
     if arguments != ["list"]:
         sys.stdout.write(f"{__doc__}\n")
         return 2

@@ -23,7 +23,7 @@ def outcome_on_local(case: Case, root: Path) -> Outcome:
     store = open_store(load_settings({"root": root}).store, root)
     engine = registry.backend("local")[0].engine({"root": root, "store": store, "max_value": 4 * 1024 * 1024})
     run_id = engine.start(prepare(workflow, "local", {}).workflow, values)
-    engine.execute(run_id, "new", _Decisions(case, engine))
+    engine.execute(run_id, "new", Decisions(case, engine))
     return outcome_of(couler.get_run(run_id, root=root))
 
 
@@ -44,7 +44,7 @@ def keep_secrets(case: Case, root: Path) -> None:
         (folder / key).write_text(value, encoding="utf-8")
 
 
-class _Decisions:
+class Decisions:
     """The person who approves and rejects: answers each pause that the case has an answer for, once it waits."""
 
     def __init__(self, case: Case, engine: Engine) -> None:

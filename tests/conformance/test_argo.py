@@ -29,19 +29,19 @@ def compiled(name: str) -> Compiled:
 
 
 @EVERY_CASE
-def test_the_documents_of_a_case_say_the_shape_of_its_workflow(case: Case) -> None:
+def test_its_documents_say_its_shape(case: Case) -> None:
     made = compiled(case.name)
 
     assert differences(shape_of(made.workflow), read(made.documents, names_of(made.workflow))) == []
 
 
 @EVERY_CASE
-def test_the_documents_of_a_case_are_what_the_api_server_takes(case: Case) -> None:
+def test_the_api_server_takes_its_documents(case: Case) -> None:
     assert [problem for one in objects(compiled(case.name).documents) for problem in schema.problems(one)] == []
 
 
 @pytest.mark.parametrize("case", PLAYED, ids=str)
-def test_the_documents_of_a_case_come_to_its_outcome_when_they_are_played(case: Case, tmp_path: Path) -> None:
+def test_playing_its_documents_gives_its_result(case: Case, tmp_path: Path) -> None:
     assert unlike(on(case, TARGET), outcome_on_double(case, TARGET, tmp_path)) == []
 
 

@@ -25,14 +25,14 @@ def test_every_feature_is_used_by_a_case() -> None:
 
 
 @EVERY_CASE
-def test_a_case_keeps_the_rules_and_says_what_fails(case: Case) -> None:
+def test_it_keeps_the_rules_and_says_what_fails(case: Case) -> None:
     assert [str(problem) for problem in problems(case.workflow())] == []
     assert case.status != "succeeded" or case.outputs is not None or case.needs
     assert not case.failing or "failed" in case.steps[case.failing]
 
 
 @EVERY_CASE
-def test_a_case_is_equal_after_writing_and_reading(case: Case) -> None:
+def test_it_is_equal_written_and_read(case: Case) -> None:
     workflow = case.workflow()
 
     assert from_text(to_json(workflow)) == workflow
@@ -40,7 +40,7 @@ def test_a_case_is_equal_after_writing_and_reading(case: Case) -> None:
 
 
 @EVERY_CASE
-def test_no_secret_stands_in_a_workflow(case: Case) -> None:
+def test_it_holds_no_password(case: Case) -> None:
     text = to_json(case.workflow())
 
     assert [value for value in case.secrets.values() if value in text] == []

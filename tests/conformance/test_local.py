@@ -25,12 +25,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("case", RUNNABLE, ids=str)
-def test_a_case_has_its_outcome_on_the_local_engine(case: Case, root: Path) -> None:
+def test_it_has_its_result_on_the_local_engine(case: Case, root: Path) -> None:
     assert differences(case, outcome_on_local(case, root)) == []
 
 
 @pytest.mark.parametrize("case", [CASES[name] for name in sorted(REFUSED)], ids=str)
-def test_a_case_that_the_local_engine_refuses_is_refused_before_it_starts(case: Case, root: Path) -> None:
+def test_it_is_refused_before_it_begins(case: Case, root: Path) -> None:
     with pytest.raises(UnsupportedFeatureError) as caught:
         outcome_on_local(case, root)
 
