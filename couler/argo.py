@@ -5,7 +5,7 @@ What is different here stands in one table, `couler.core.upstream.differences.DI
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from couler.argo_submitter import Submitter, default_submitter
 from couler.core import states
@@ -19,7 +19,6 @@ from couler.core.constants import (
 )
 from couler.core.dsl.artifacts import create_gcs_artifact, create_git_artifact, create_hdfs_artifact
 from couler.core.dsl.options import secret
-from couler.core.dsl.workflows import Building, implicit_exists
 from couler.core.errors import CoulerError, DefinitionError
 from couler.core.states import _cleanup, get_secret, get_step_output, workflow
 from couler.core.templates import (
@@ -51,6 +50,7 @@ from couler.core.upstream.flow import (
     smaller_equal,
     when,
 )
+from couler.core.upstream.jobs import run_canned_step, run_job
 from couler.core.upstream.pods import (
     add_image_pull_secret,
     add_toleration,
@@ -65,11 +65,10 @@ from couler.core.upstream.settings import (
     obtain_secret,
     refuse_cluster_config,
 )
-from couler.core.upstream.state import current_scope
-from couler.core.upstream.steps import run_canned_step, run_container, run_job, run_script
+from couler.core.upstream.steps import run_container, run_script
 
 if TYPE_CHECKING:
-    from couler.core.ir.model import SecretRef, Workflow
+    from couler.core.ir.model import SecretRef
 
 __all__ = [
     "OVERWRITE_GPU_ENVS",
@@ -163,7 +162,7 @@ def run(submitter: Any = None, *, engine: str | None = None, **options: Any) -> 
     """
     refuse_cluster_config()
     chosen = None if engine is not None else _submitter(submitter)
-    declared, failed = _declared(), False
+    declared, failed = workflow.build(), False
     try:
         if chosen is not None:
             return chosen.submit(declared)
@@ -176,13 +175,6 @@ def run(submitter: Any = None, *, engine: str | None = None, **options: Any) -> 
     finally:
         if not failed:
             _cleanup()
-
-
-def _declared() -> Workflow:
-    """What was declared so far; it stays declared, so that a failed submission can be repeated."""
-    if not implicit_exists():
-        raise DefinitionError("no step was declared yet", "declare steps first")
-    return Building(current_scope()).build()
 
 
 def _submitter(given: Any) -> Submitter:
@@ -214,15 +206,41 @@ def delete(
     persist_config: bool = True,
     grace_period_seconds: int = 5,
     propagation_policy: str = "Background",
-) -> NoReturn:
-    """Refused: the error says by which command a workflow is deleted.
+) -> dict[str, Any]:
+    """Delete a workflow from a cluster, whoever submitted it.
+
+    Args:
+        name: Name of the workflow on the cluster.
+        namespace: Where it is.
+        config_file: A kubeconfig; None for the usual one, or that of the pod.
+        context: Of the kubeconfig.
+        client_configuration: Refused.
+        persist_config: Without effect: nothing is written to the kubeconfig.
+        grace_period_seconds: Time that its pods get to end.
+        propagation_policy: ``Background``, ``Foreground`` or ``Orphan``, as in Kubernetes.
+
+    Returns:
+        The cluster's answer.
 
     Raises:
-        DefinitionError: Always.
+        NotFoundError: There is none of this name.
+        EngineError: The cluster refuses.
+        EngineUnreachableError: It cannot be reached.
     """
     if client_configuration is not None:
         raise refusal("client-configuration", "couler.delete")
-    raise refusal("delete", f"workflow '{name}'", name=name, namespace=namespace)
+    from couler.backends.argo.client.connection import Connection
+
+    connection = Connection(config_file, context, namespace)
+    options = {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "gracePeriodSeconds": grace_period_seconds,
+        "propagationPolicy": propagation_policy,
+    }
+    path = f"{connection.workflows}/{name}"
+    found: dict[str, Any] = connection.ask("DELETE", path, options, doing=f"delete workflow '{name}'")
+    return found
 
 
 # --- Argo's own form --------------------------------------------------------------------------------------------
@@ -238,7 +256,7 @@ def workflow_yaml() -> dict[str, Any]:
 
     from couler import driver
 
-    compiled = driver.compile(_declared(), "argo")
+    compiled = driver.compile(workflow.build(), "argo")
     found: dict[str, Any] = yaml.safe_load(compiled.text)
     return found
 

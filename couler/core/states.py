@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from couler.core.dsl import context
-from couler.core.dsl.workflows import implicit_exists
+from couler.core.dsl.workflows import Building, implicit_exists
+from couler.core.errors import DefinitionError
+from couler.core.ir.model import Workflow
 from couler.core.templates.dns import DnsConfig
 from couler.core.templates.image_pull_secret import ImagePullSecret
 from couler.core.templates.output import Output
@@ -17,7 +19,7 @@ from couler.core.templates.secret import Secret
 from couler.core.templates.toleration import Toleration
 from couler.core.templates.volume import Volume
 from couler.core.templates.volume_claim import VolumeClaimTemplate
-from couler.core.upstream import pods, steps
+from couler.core.upstream import declaring, pods
 from couler.core.upstream.settings import config_workflow, get_secret
 from couler.core.upstream.state import current_scope, of_pods
 
@@ -61,6 +63,16 @@ class CurrentWorkflow:
         """Pull images with a secret of the cluster."""
         pods.add_image_pull_secret(image_pull_secret)
 
+    def build(self) -> Workflow:
+        """The workflow as a value, as it is declared so far.
+
+        Raises:
+            DefinitionError: Nothing was declared.
+        """
+        if not implicit_exists():
+            raise DefinitionError("no step was declared yet", "declare steps first")
+        return Building(current_scope()).build()
+
     def cleanup(self) -> None:
         """Forget what was declared."""
         _cleanup()
@@ -72,7 +84,7 @@ workflow = CurrentWorkflow()
 
 def get_step_output(step_name: str) -> list[Output] | None:
     """What the declaration of a step returned, by the name of the step; None for an unknown one."""
-    return steps.get_step_output(step_name)
+    return declaring.get_step_output(step_name)
 
 
 def _cleanup() -> None:

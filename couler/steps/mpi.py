@@ -8,8 +8,8 @@ from typing import Any
 from couler.core.errors import DefinitionError, near
 from couler.core.templates.output import Output
 from couler.core.upstream.differences import refusal
+from couler.core.upstream.jobs import run_job
 from couler.core.upstream.settings import get_secret
-from couler.core.upstream.steps import run_job
 
 _RESOURCES = {"cpu": "cpu", "memory": "memory", "disk": "ephemeral-storage", "gpu": "nvidia.com/gpu"}
 

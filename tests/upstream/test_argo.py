@@ -1,14 +1,18 @@
 """What programs declare goes to Argo: its own validator takes it, and its documents say what was asked for."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+import couler as face
 import couler.argo as couler
 from couler.core.templates.output import Output
 from couler.steps import mpi
+from tests.conformance.double import in_words, names_of
+from tests.conformance.readers.play import play
 from tests.engines.argo import schema, validator
 
 
@@ -102,6 +106,32 @@ def test_argo_takes_what_a_program_declares(program: Callable[[], None]) -> None
     assert schema.problems(found) == []
     if not validator.tools_missing():
         assert validator.validate({"w": yaml.safe_dump(found)}) == {"w": ""}
+
+
+def statuses() -> None:
+    couler.set_dependencies(lambda: job("A"))
+    couler.set_dependencies(
+        lambda: couler.run_container(image="a", command=["sh", "-c", "exit 3"], step_name="B"), dependencies=["A"]
+    )
+    couler.set_dependencies(lambda: job("C"), dependencies="A && (B.Failed || B.Succeeded)")
+    couler.set_dependencies(lambda: job("D"), dependencies="B.Succeeded || A.Failed")
+    couler.set_dependencies(lambda: job("E"), dependencies=["D"])
+    couler.set_dependencies(lambda: (job("F"), job("G")), dependencies="B.Failed")
+    couler.set_exit_handler(couler.WFStatus.Succeeded, lambda: job("good"))
+    couler.set_exit_handler(couler.WFStatus.Failed, lambda: [*job("bad", job("why"))])
+
+
+@pytest.mark.parametrize("program", [branches, repetitions, statuses])
+def test_a_program_means_the_same_on_argo(program: Callable[[], None], tmp_path: Path) -> None:
+    """On a double of Argo's controller, which plays the compiled documents with processes."""
+    program()
+    compiled = face.compile(couler.states.workflow.build(), "argo")
+    run = couler.run(engine="local", root=tmp_path / ".couler")
+    folder = tmp_path / "pods"
+    folder.mkdir()
+    played = in_words(compiled.workflow, play(compiled.documents, names_of(compiled.workflow), folder, {}, {}, []))
+    assert played.status == run.status == "succeeded"
+    assert played.steps == {path: step.status for path, step in run.steps.items()}
 
 
 def template(found: dict[str, Any], name: str) -> dict[str, Any]:

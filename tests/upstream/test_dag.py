@@ -64,6 +64,15 @@ def test_a_function_stands_for_one_step_of_a_dag(build: Callable[[], Built]) -> 
     assert build().after() == {"fetch": set(), "train": {"fetch"}}
 
 
+def test_a_step_with_outputs_may_be_named_twice(build: Callable[[], Built]) -> None:
+    def fetch() -> list[Output]:
+        outputs = [couler.create_parameter_artifact("/out/a"), couler.create_local_artifact("/out/b")]
+        return job("fetch", output=outputs, volume_mounts=[couler.VolumeMount("x", "/x")])
+
+    couler.dag([[fetch], [fetch, lambda: job("train")], [fetch, lambda: job("test")]])
+    assert build().after() == {"fetch": set(), "train": {"fetch"}, "test": {"fetch"}}
+
+
 def test_a_function_that_says_something_else_is_another_step(build: Callable[[], Built]) -> None:
     def fetch(what: str) -> list[Output]:
         return couler.run_container(image="a", command=["b"], args=[what])

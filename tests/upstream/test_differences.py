@@ -77,7 +77,6 @@ REFUSED: dict[str, list[Callable[[], Any]]] = {
         lambda: ArgoSubmitter(client_configuration=object()),
         lambda: couler.delete("x", client_configuration=object()),
     ],
-    "delete": [lambda: couler.delete("my-workflow", namespace="argo")],
     "job-env-output": [lambda: job(env={"A": written()})],
     "job-action": [lambda: job(action="replace")],
     "resource": [lambda: work(resources={"fpga": 1})],
@@ -86,6 +85,7 @@ REFUSED: dict[str, list[Callable[[], Any]]] = {
     "access-modes": [
         lambda: couler.create_workflow_volume(VolumeClaimTemplate("v", ["ReadWriteOnce", "ReadOnlyMany"], "1Gi"))
     ],
+    "map-lengths": [lambda: couler.map(lambda a, b: work(args=[a, b]), [1, 2], [1])],
     "argo-tags": [
         lambda: work(args=["{{workflow.creationTimestamp}}"]),
         lambda: work(args=["one", "{{inputs.parameters.para-work-7}}"]),

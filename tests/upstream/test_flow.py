@@ -253,7 +253,7 @@ def test_a_map_over_several_steps_is_a_group(run_here: Callable[[], Run]) -> Non
 
 
 def test_lists_of_different_lengths_are_refused() -> None:
-    with pytest.raises(DefinitionError, match="different lengths: 2, 1"):
+    with pytest.raises(DefinitionError, match="over lists of 2, 1 items"):
         couler.map(lambda a, b: echo(a, b), [1, 2], [3])
 
 

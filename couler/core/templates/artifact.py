@@ -32,6 +32,9 @@ class Artifact:
         """The output of the workflow's model."""
         return ir.Output(name=self.id, type="str", path=self.path)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.output()!r}>"
+
 
 class TypedArtifact(Artifact):
     """A file or folder; a path that ends in ``/`` is a folder.

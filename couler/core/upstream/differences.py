@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from typing import Literal
@@ -104,12 +105,6 @@ DIFFERENCES: dict[str, Difference] = {
         "runs are followed by later processes too, and an object in memory does not reach them",
         "config_file= and context= of a kubeconfig",
     ),
-    "delete": Difference(
-        "`delete(name)`",
-        "refused",
-        "a program declares workflows; what runs on a cluster is looked after by commands",
-        "kubectl delete workflow {name} --namespace {namespace}",
-    ),
     "job-env-output": Difference(
         "an output of a step in `env` of `run_job`",
         "refused",
@@ -151,6 +146,12 @@ DIFFERENCES: dict[str, Difference] = {
         "refused",
         "a claim of a workflow has one access mode",
         'access_modes=["{first}"]',
+    ),
+    "map-lengths": Difference(
+        "`map` over lists of different lengths",
+        "refused",
+        "upstream left out what was too much, or failed with an IndexError",
+        "lists of one length",
     ),
     "argo-tags": Difference(
         "tags for Argo in texts, such as `{{inputs.parameters.x}}` or `{{workflow.creationTimestamp}}`",
@@ -286,6 +287,17 @@ DIFFERENCES: dict[str, Difference] = {
         "no effect",
         "`couler compile program.py --engine argo` writes the YAML; nothing is printed by itself",
     ),
+    "threads": Difference(
+        "two threads that declare workflows",
+        "different",
+        "each declares its own, with its own default submitter and defaults; upstream mixed them into one",
+    ),
+    "internals": Difference(
+        "names inside `couler.core` beyond those that programs need: `states._…`, `workflow.templates`, `to_dict`, "
+        "`proto_repr`",
+        "different",
+        "are not there; `couler.workflow_yaml()` gives Argo's object",
+    ),
     "errors": Difference(
         "errors in programs",
         "different",
@@ -334,6 +346,7 @@ def as_markdown() -> str:
     """The table for the documentation."""
     lines = ["| in a program | here | what happens | instead |", "| --- | --- | --- | --- |"]
     for row in DIFFERENCES.values():
-        cells = (row.construct, row.kind, row.here, row.instead)
+        instead = re.sub(r"\{(\w+)\}", lambda match: match[1].upper(), row.instead)
+        cells = (row.construct, row.kind, row.here, instead)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"

@@ -13,6 +13,7 @@ from couler.core.dsl.draft import Draft
 from couler.core.errors import DefinitionError
 from couler.core.ir import model as ir
 from couler.core.templates.output import Output, OutputScript, outputs_in
+from couler.core.upstream.differences import refusal
 from couler.core.upstream.pods import dress
 from couler.core.upstream.state import Line, argo_safe_name, current_scope, of_pods, of_scope, placed, placing
 
@@ -198,8 +199,7 @@ def map(function: Callable[..., Any], *arguments: Any) -> list[Output]:
         raise DefinitionError("couler.map needs a list", 'couler.map(train, ["svm", "forest"])')
     lists = [list(item) if isinstance(item, (list, tuple)) else [item] for item in arguments]
     if len({len(items) for items in lists}) > 1:
-        lengths = ", ".join(str(len(items)) for items in lists)
-        raise DefinitionError(f"couler.map: the lists have different lengths: {lengths}", "give lists of one length")
+        raise refusal("map-lengths", f"couler.map over lists of {', '.join(str(len(items)) for items in lists)} items")
     try:
         return _mapped(function, lists)
     except _NeedsItems:
