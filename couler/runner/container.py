@@ -5,6 +5,7 @@ in the variable ``COULER_RUNNER`` (see `shipped`), and start it as ``python3 -c 
 `LOADER`. The payload is the JSON that `couler.runner.function.run` takes, without ``source``, and with these keys:
 
 - ``paths``: input name to the keys that lead to its value in what was given for it;
+- ``types``: input name to its type, unless it may be anything;
 - ``packages``: what to install before;
 - ``signs``: pairs of texts: what stands in the source for something that an engine would evaluate, and for what;
 - ``retry_on``: names of exceptions that end with the exit code 76, so that an engine can tell them from others.
@@ -65,9 +66,14 @@ def execute(payload: dict[str, Any], source: str) -> int:
     for sign, meaning in payload.get("signs", ()):
         source = source.replace(sign, meaning)
     payload = dict(payload, source=source, inputs=_inputs(payload))
+    for name, wanted in payload.get("types", {}).items():
+        _check_type(f"input '{name}'", wanted, payload["inputs"][name])
     _install(payload.get("packages", ()))
     result = run(payload)
     sys.stdout.flush()
+    for output in payload["outputs"]:
+        if output["name"] in result.get("outputs", ()):
+            _check_type("output '{}'".format(output["name"]), output["type"], result["outputs"][output["name"]])
     if "error" in result:
         return _report(result["error"], payload.get("retry_on", ()))
     for name, value in result["outputs"].items():
@@ -85,6 +91,40 @@ def _inputs(payload: dict[str, Any]) -> dict[str, Any]:
                 message = f"the value for '{name}' has nothing at {key!r}: {json.dumps(inputs[name]):.200}"
                 raise SystemExit(_say(message)) from None
     return inputs
+
+
+def _check_type(what: str, wanted: str, value: Any) -> None:
+    """Raise StepError when a value does not fit a type, as `couler.core.ir.types.mismatch` decides it."""
+    if not _fits(wanted, value):
+        kind = _KINDS.get(type(value), "object")
+        text = repr(value) if kind == "str" else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        shown = kind if kind == "null" else f"{kind} {text:.60}"
+        raise StepError(f"{what}: expected {wanted}, got {shown}")
+
+
+_KINDS = {type(None): "null", bool: "bool", int: "int", float: "float", str: "str", list: "list"}
+
+
+def _fits(wanted: str, value: Any) -> bool:
+    kind = _KINDS.get(type(value), "object")
+    for one in _alternatives(wanted):
+        if one in ("any", kind) or (one == "float" and kind == "int"):
+            return True
+        if one.startswith("list[") and kind == "list" and all(_fits(one[5:-1], item) for item in value):
+            return True
+    return False
+
+
+def _alternatives(text: str) -> list[str]:
+    """The parts of a type between the bars that stand in no brackets."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += {"[": 1, "]": -1}.get(character, 0)
+        if character == "|" and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]
 
 
 def _install(packages: list[str]) -> None:

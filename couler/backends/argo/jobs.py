@@ -28,7 +28,7 @@ def resource_template(step: Step, task: JobTask) -> tuple[dict[str, Any], dict[s
         resource["successCondition"] = ",".join(_term(step, one) for one in task.success)
     if task.failure:
         resource["failureCondition"] = ",".join(_term(step, one) for one in task.failure)
-    results = {one.name: Result("text" if one.type == "str" else "parsed", one.type) for one in task.outputs}
+    results = {one.name: Result("text" if one.type in ("str", "any") else "parsed", one.type) for one in task.outputs}
     outputs = [{"name": one.name, "valueFrom": {"jsonPath": f"{{.{one.field}}}"}} for one in task.outputs]
     return {"resource": resource, **({"outputs": {"parameters": outputs}} if outputs else {})}, results
 

@@ -16,7 +16,8 @@ from couler.backends.argo.attributes import (
     variables,
     with_brace,
 )
-from couler.backends.argo.build import Build
+from couler.backends.argo.build import Build, called_template
+from couler.backends.argo.calls import call
 from couler.backends.argo.files import FILES, absolute, is_file_type, location, output_artifact
 from couler.backends.argo.jobs import resource_template
 from couler.backends.argo.names import parameter_name, task_name
@@ -76,6 +77,8 @@ def leaf(
         items: List outputs that a map runs over.
         varying: See `varying_texts`.
     """
+    if called_template(step):
+        return call(step, scope, build)
     return _Leaf(step, scope, build, mapped, items, varying).unit()
 
 
@@ -135,9 +138,9 @@ class _Leaf:
     def unit(self) -> Unit:
         step, body = self.step, self._body()
         around(step, body, self.build.claims)
-        self.build.merge_options(step, body)
         parameters = {**self.holes.parameters, **self.texts}
         whole = {**inputs_of(parameters, self.artifacts), **body}
+        self.build.merge_options(step, whole)
         name = self.build.templates.add(task_name(step.name), whole)
         files = {output.name: output.type for output in self._declared() if is_file_type(output.type)}
         taken = frozenset(self.items) if isinstance(step.task, FunctionTask) else frozenset()
@@ -201,6 +204,9 @@ class _Leaf:
             if path:
                 paths[given.name] = path
         payload["inputs"] = inputs
+        types = {one.name: one.type for one in self.step.inputs if one.type != "any" and one.name not in files}
+        if types:
+            payload["types"] = types
         if paths:
             payload["paths"] = paths
         if files:
@@ -359,10 +365,10 @@ class _Leaf:
     def _set_working_dir(self, container: dict[str, Any]) -> None:
         step = self.step
         outputs = [output.path or output.name for output in self._declared() if output.path or output.type in FILES]
-        paths = [*outputs, *(given.path for given in step.inputs if given.path)]
+        paths = [*outputs, *(given.path for given in step.inputs if given.path), *(use.path for use in step.secrets)]
         if step.working_dir:
             container["workingDir"] = absolute(step.working_dir)
-        elif any(not path.startswith("/") for path in paths):
+        elif any(path and not path.startswith("/") for path in paths):
             container["workingDir"] = FOLDER
 
     def _file_outputs(self) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterable
 
 _TASK = re.compile(r"[a-z][a-z0-9-]*")
@@ -30,12 +31,15 @@ def task_name(name: str) -> str:
 
 
 def parameter_name(name: str) -> str:
-    """A name for parameters and artifacts.
+    """A name for parameters and artifacts; one that had to change ends with a number made of the whole name.
 
     >>> parameter_name("learning_rate"), parameter_name("größe in m")
-    ('learning_rate', 'gr-e-in-m')
+    ('learning_rate', 'gr-e-in-m-ff163467')
     """
-    return name if _PARAMETER.fullmatch(name) else re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-") or "value"
+    if _PARAMETER.fullmatch(name):
+        return name
+    readable = re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-") or "value"
+    return f"{readable[:_LONGEST]}-{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"
 
 
 def object_name(name: str, longest: int = 50) -> str:
