@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from couler.backends.argo.build import IMAGE, LIMIT, Build
 from couler.backends.argo.document import document
+from couler.backends.argo.options import check_options, note_on_others
 from couler.backends.argo.preflight import preflight
 from couler.backends.base import Declaration, Emitted
 from couler.core.errors import EngineLimitError
@@ -43,9 +44,20 @@ class ArgoBackend:
         return Declaration("argo", version or VERSIONS[0], native, _LOWERED, _REFUSED, limit)
 
     def compile(self, workflow: Workflow, version: str = "", options: Mapping[str, Any] = {}) -> Emitted:
-        """The workflow as YAML, or as JSON with the option ``format="json"``."""
-        build = _build(workflow, options)
-        made = document(workflow, build, options.get("kind") or "")
+        """The workflow as YAML, or as JSON.
+
+        Args:
+            workflow: The workflow, with native features only.
+            version: Version of Argo; the newest when empty.
+            options: ``format`` (``yaml`` or ``json``), ``kind`` (of the object, such as ``WorkflowTemplate``; a
+                CronWorkflow when there is a schedule, else a Workflow), ``namespace``, ``image`` (for functions and
+                scripts that name none) and ``max_value`` (bytes that one value may have).
+
+        Raises:
+            InvalidWorkflowError: Options for Argo are none that Argo has.
+            EngineError: Argo cannot say what the workflow says.
+        """
+        build, made = _made(workflow, version, options)
         findings = preflight([made], version or VERSIONS[0])
         problems = tuple(f"{one.message}; {one.do}" for one in findings if one.severity == "error")
         notes = (*build.notes, *(f"{one.message}; {one.do}" for one in findings if one.severity == "warning"))
@@ -61,7 +73,7 @@ class ArgoBackend:
         Raises:
             EngineLimitError: Argo would not take it, or could not finish it.
         """
-        made = document(workflow, _build(workflow, options), options.get("kind") or "")
+        _, made = _made(workflow, version, options)
         findings = preflight([made], version or VERSIONS[0])
         if problems := [f"{one.message}; {one.do}" for one in findings if one.severity == "error"]:
             raise EngineLimitError(workflow.name, f"argo@{version or VERSIONS[0]}", problems)
@@ -74,5 +86,14 @@ class ArgoBackend:
         return ArgoEngine(**options)
 
 
-def _build(workflow: Workflow, options: Mapping[str, Any]) -> Build:
-    return Build(options.get("image") or IMAGE, options.get("max_value") or LIMIT, workflow.on_failure == "stop")
+def _made(workflow: Workflow, version: str, options: Mapping[str, Any]) -> tuple[Build, dict[str, Any]]:
+    check_options(workflow, version)
+    build = Build(
+        options.get("image") or IMAGE,
+        options.get("max_value") or LIMIT,
+        workflow.on_failure == "stop",
+        version or VERSIONS[0],
+    )
+    for note in note_on_others(workflow):
+        build.note(note)
+    return build, document(workflow, build, options.get("kind") or "", options.get("namespace") or "")

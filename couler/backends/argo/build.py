@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from couler.backends.argo.options import CONTAINER, ENGINE, TASK, TEMPLATE_TYPES, options_of
+from couler.backends.argo.patches import combined
 from couler.backends.argo.units import Templates
-from couler.core.ir.json import thaw
 from couler.core.ir.model import Step
 
 IMAGE = "python:3.11-slim"
 """Where functions and scripts run that name no image."""
 LIMIT = 256 * 1024
 """Bytes that one value may have: what Argo keeps of a standard output, and what fits into its objects."""
+PATCH = "podSpecPatch"
+CALLS = ("templateRef", "inline")
+"""Fields by which a task calls a template that is not the step's own."""
 
 
 class Build:
@@ -27,10 +31,11 @@ class Build:
         needs_runner: Whether a template runs a function.
         notes: What the reader should know.
         base_names: File names of outputs, by scope, step and output.
-        task_options: Raw fields for the tasks of steps, by the identity of the step.
+        version: Version of Argo, such as ``4.1``.
     """
 
-    def __init__(self, image: str = IMAGE, limit: int = LIMIT, stops: bool = True) -> None:
+    def __init__(self, image: str = IMAGE, limit: int = LIMIT, stops: bool = True, version: str = "4.1") -> None:
+        self.version = tuple(int(part) for part in version.split("."))
         self.image = image
         self.limit = limit
         self.stops = stops
@@ -46,35 +51,79 @@ class Build:
         self.notes[text] = None
 
     def merge_options(self, step: Step, body: dict[str, Any]) -> None:
-        """Merge a step's raw options for Argo into its template; those of its task are merged elsewhere."""
-        options = step.engine_options.get("argo")
-        if options:
-            given = {name: value for name, value in thaw(options).items() if name != "task"}
-            container = next((body[kind] for kind in ("container", "script") if kind in body), None)
-            if container is not None and "container" in given and "container" not in body:
-                merge(container, given.pop("container"))
-            merge(body, given)
+        """Merge a step's raw options for Argo into its template; those of its task are merged elsewhere.
+
+        A kind of template that the step does not have takes the place of what the step does.
+        """
+        if ENGINE not in step.engine_options:
+            return
+        given = {name: value for name, value in options_of(step).items() if name != TASK}
+        own = next((kind for kind in ("container", "script") if kind in body), "")
+        if own and CONTAINER in given:
+            merge(body[own], given.pop(CONTAINER))
+        other = next((kind for kind in TEMPLATE_TYPES if kind in given and kind not in body), "")
+        if other:
+            self.note(f"step '{step.name}' is a template of the kind '{other}', as its options for Argo say")
+            for name in (*TEMPLATE_TYPES, "outputs"):
+                body.pop(name, None)
+        patch = combined(body.get(PATCH, ""), given.pop(PATCH, ""))
+        merge(body, given)
+        if patch:
+            body[PATCH] = patch
+
+
+def called_template(step: Step) -> Mapping[str, Any]:
+    """The fields by which the options of a step call another template than its own; empty when they do not."""
+    if ENGINE not in step.engine_options:
+        return {}
+    task = options_of(step).get(TASK, {})
+    return {name: task[name] for name in CALLS if name in task}
+
+
+def merge_task(step: Step, task: dict[str, Any]) -> None:
+    """Merge a step's raw options for its task in the DAG; conditions and dependencies are added to couler's."""
+    if ENGINE not in step.engine_options:
+        return
+    given = {name: value for name, value in options_of(step).get(TASK, {}).items() if name not in CALLS}
+    for name in ("depends", "when"):
+        if task.get(name) and given.get(name):
+            given[name] = f"({task[name]}) && ({given[name]})"
+    merge(task, given)
 
 
 def merge(target: dict[str, Any], given: Mapping[str, Any]) -> None:
     """Merge raw fields into others: objects key by key, lists by appending, the rest by replacing.
 
-    >>> body = {"a": {"x": 1}, "b": [1]}
-    >>> merge(body, {"a": {"y": 2}, "b": [2], "c": 3})
+    Items of lists that Argo and Kubernetes know by name are merged when they have the same one.
+
+    >>> body = {"a": {"x": 1}, "b": [1], "env": [{"name": "A", "value": "1"}]}
+    >>> merge(body, {"a": {"y": 2}, "b": [2], "c": 3, "env": [{"name": "A", "value": "2"}, {"name": "B"}]})
     >>> body
-    {'a': {'x': 1, 'y': 2}, 'b': [1, 2], 'c': 3}
+    {'a': {'x': 1, 'y': 2}, 'b': [1, 2], 'env': [{'name': 'A', 'value': '2'}, {'name': 'B'}], 'c': 3}
     """
     for name, value in given.items():
         old = target.get(name)
         if isinstance(old, dict) and isinstance(value, Mapping):
             merge(old, value)
         elif isinstance(old, list) and isinstance(value, list):
-            target[name] = [*old, *value]
+            target[name] = _merged_by_name(old, value) if name in _NAMED else [*old, *value]
         else:
             target[name] = value
 
 
-def task_options(step: Step) -> Mapping[str, Any]:
-    """Raw fields for the task of a step."""
-    found: Mapping[str, Any] = thaw(step.engine_options.get("argo", {})).get("task", {})
+_NAMED = frozenset(
+    ("artifacts", "containers", "env", "initContainers", "parameters", "sidecars", "templates", "volumes")
+)
+
+
+def _merged_by_name(old: list[Any], given: list[Any]) -> list[Any]:
+    found = list(old)
+    for item in given:
+        name = item.get("name")
+        index = next((index for index, one in enumerate(found) if name and one.get("name") == name), None)
+        if index is None:
+            found.append(item)
+        else:
+            found[index] = dict(found[index])
+            merge(found[index], item)
     return found

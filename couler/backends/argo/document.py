@@ -7,55 +7,112 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from couler.backends.argo.build import Build, merge
+from couler.backends.argo.build import PATCH, Build, merge
 from couler.backends.argo.exits import TEMPLATE as EXIT
 from couler.backends.argo.exits import exit_template, exports
 from couler.backends.argo.names import object_name, parameter_name, task_name
+from couler.backends.argo.options import CRON, METADATA, options_of
+from couler.backends.argo.patches import combined
 from couler.backends.argo.scope import Scope
 from couler.backends.argo.wire import wire
-from couler.core.ir.json import thaw
+from couler.core.errors import ConfigError, EngineError, near
 from couler.core.ir.model import Parameter, Schedule, Workflow
 from couler.runner.container import shipped
 
 API = "argoproj.io/v1alpha1"
 KINDS = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
+NAME = "couler.io/workflow"
+"""Annotation with the name of the workflow."""
+DESCRIPTION = "workflows.argoproj.io/description"
 _CONCURRENCY = {"allow": "Allow", "forbid": "Forbid", "replace": "Replace"}
 
 
-def document(workflow: Workflow, build: Build, kind: str = "") -> dict[str, Any]:
+def document(workflow: Workflow, build: Build, kind: str = "", namespace: str = "") -> dict[str, Any]:
     """The workflow as a Kubernetes object.
 
     Args:
         workflow: The workflow, with native features only.
         build: Settings of the compilation; what is found on the way is left there.
         kind: One of `KINDS`; without it a CronWorkflow when there is a schedule, else a Workflow.
+        namespace: Namespace to write into the object; empty leaves it to who creates it.
+
+    Raises:
+        ConfigError: There is no such kind.
+        EngineError: It cannot be made of this kind.
     """
-    kind = kind or ("CronWorkflow" if workflow.schedule is not None else "Workflow")
+    options = options_of(workflow)
+    cron = options.pop(CRON, {})
+    scheduled = workflow.schedule is not None or bool(cron.get("schedules"))
+    kind = kind or ("CronWorkflow" if scheduled else "Workflow")
+    _check_kind(workflow, kind, scheduled)
     build.workflow_name = workflow.name
-    spec = _spec(workflow, build)
-    metadata = _metadata(workflow, kind)
-    options = thaw(workflow.engine_options.get("argo", {}))
-    merge(metadata, options.pop("metadata", {}))
-    cron = options.pop("cronWorkflow", {})
-    merge(spec, options)
+    metadata = _metadata(workflow, kind, namespace)
+    merge(metadata, options.pop(METADATA, {}))
+    spec = _with_options(_spec(workflow, build), options, build)
+    if kind in ("WorkflowTemplate", "ClusterWorkflowTemplate"):
+        spec["workflowMetadata"] = _metadata_of_runs(workflow, spec.get("workflowMetadata", {}))
     if kind == "CronWorkflow":
-        assert workflow.schedule is not None
-        spec = {**_schedule(workflow.schedule), **cron, "workflowSpec": spec}
+        outer = _schedule(workflow.schedule) if workflow.schedule is not None else {}
+        merge(outer, cron)
+        outer["workflowMetadata"] = _metadata_of_runs(workflow, outer.get("workflowMetadata", {}))
+        spec = {**outer, "workflowSpec": spec}
+    elif scheduled:
+        build.note(f"the schedule is not part of a {kind}; the kind CronWorkflow has it")
     return {"apiVersion": API, "kind": kind, "metadata": metadata, "spec": spec}
 
 
-def _metadata(workflow: Workflow, kind: str) -> dict[str, Any]:
+def _check_kind(workflow: Workflow, kind: str, scheduled: bool) -> None:
+    if kind not in KINDS:
+        raise ConfigError(f"Argo has no objects of the kind '{kind}'", near(kind, KINDS, "kinds"))
+    if kind == "CronWorkflow" and not scheduled:
+        raise EngineError(
+            f"workflow '{workflow.name}' has no schedule, and a CronWorkflow needs one",
+            'give it one, such as schedule="0 3 * * *"',
+        )
+
+
+def _metadata(workflow: Workflow, kind: str, namespace: str) -> dict[str, Any]:
     if kind == "Workflow":
         metadata: dict[str, Any] = {"generateName": f"{object_name(workflow.name)}-"}
     else:
         metadata = {"name": object_name(workflow.name)}
+    if namespace and kind != "ClusterWorkflowTemplate":
+        metadata["namespace"] = namespace
     if workflow.labels:
         metadata["labels"] = dict(workflow.labels)
-    notes = {"couler.io/workflow": workflow.name}
+    notes = {NAME: workflow.name}
     if workflow.description:
-        notes["workflows.argoproj.io/description"] = workflow.description
+        notes[DESCRIPTION] = workflow.description
     metadata["annotations"] = notes
     return metadata
+
+
+def _metadata_of_runs(workflow: Workflow, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the objects get that a template or a schedule makes, which does not hand on its own labels."""
+    found: dict[str, Any] = {"annotations": {NAME: workflow.name}}
+    if workflow.labels:
+        found["labels"] = dict(workflow.labels)
+    merge(found, given)
+    return found
+
+
+def _with_options(spec: dict[str, Any], options: dict[str, Any], build: Build) -> dict[str, Any]:
+    """The spec with raw fields; one that refers to another object has no templates of its own."""
+    own = options.pop(PATCH, "")
+    patch = combined(spec.get(PATCH, ""), own)
+    if "workflowTemplateRef" in options:
+        name = options["workflowTemplateRef"].get("name")
+        build.note(f"the steps are those of the template '{name}', as the options for Argo say; these are not written")
+        spec = {field: value for field, value in spec.items() if field not in _OF_STEPS}
+        patch = own
+    merge(spec, options)
+    if patch:
+        spec[PATCH] = patch
+    return spec
+
+
+_OF_STEPS = ("entrypoint", "onExit", "templates", "volumeClaimTemplates", PATCH)
+"""Fields of a spec that belong to its own steps."""
 
 
 def _spec(workflow: Workflow, build: Build) -> dict[str, Any]:
@@ -77,7 +134,7 @@ def _spec(workflow: Workflow, build: Build) -> dict[str, Any]:
     if build.claims:
         spec["volumeClaimTemplates"] = list(build.claims.values())
     if build.needs_runner:
-        spec["podSpecPatch"] = json.dumps(_runner_patch())
+        spec[PATCH] = json.dumps(_runner_patch())
     spec["templates"] = [entry, *build.templates.found, *last]
     return spec
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from couler.backends.argo.attributes import attempts
-from couler.backends.argo.build import Build, merge, task_options
+from couler.backends.argo.build import Build, merge_task
 from couler.backends.argo.files import is_file_type
 from couler.backends.argo.leaves import declared_base_names, leaf, varying_texts
 from couler.backends.argo.names import NameTable, parameter_name, task_name, task_names
@@ -184,8 +184,7 @@ class Scope(ScopeTypes):
         task.update(arguments_of(given, files))
         if chosen := [choice["name"] for choice in self._choices[before:]]:
             task["depends"] = " && ".join([*filter(None, [task.get("depends")]), *chosen])
-        if step.engine_options:
-            merge(task, task_options(step))
+        merge_task(step, task)
         return task
 
     def _depends(self, step: Step) -> str:

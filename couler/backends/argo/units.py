@@ -193,7 +193,13 @@ class Holes:
 
 
 class ScopeTypes:
-    """What `Holes` asks of the scope around it."""
+    """What `Holes` asks of the scope around it.
+
+    Attributes:
+        read: Outputs that something in the scope reads, by step.
+    """
+
+    read: Mapping[str, set[str]] = {}
 
     def type_of(self, value: Value) -> str:
         """Type of a value."""
