@@ -28,8 +28,16 @@ class Items:
     comma: bool = False
 
 
-Code: TypeAlias = str | Items
-"""An expression: text that stays on one line, or something with brackets."""
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Conditions joined by an operator; they stand below each other where they are too long."""
+
+    parts: tuple[str, ...]
+    sign: str
+
+
+Code: TypeAlias = str | Items | Joined
+"""An expression: text that stays on one line, something with brackets, or operands."""
 
 
 def call(name: str, /, *arguments: Code, **named: Code | None) -> Items:
@@ -52,13 +60,10 @@ def one_line(code: Code) -> str:
     """The code on one line."""
     if isinstance(code, str):
         return code
+    if isinstance(code, Joined):
+        return f" {code.sign} ".join(code.parts)
     inner = ", ".join(before + one_line(value) for before, value in code.parts)
     return f"{code.start}{inner}{',' if code.comma and len(code.parts) == 1 else ''}{code.end}"
-
-
-def extended(code: Code, after: str) -> Code:
-    """The code with something behind it, such as ``[0]`` or ``.or_else(1)``."""
-    return code + after if isinstance(code, str) else Items(code.start, code.parts, code.end + after, code.comma)
 
 
 def lines(before: str, code: Code, after: str = "", indent: int = 0, width: int = WIDTH) -> Iterator[str]:
@@ -74,6 +79,11 @@ def lines(before: str, code: Code, after: str = "", indent: int = 0, width: int 
     whole = f"{margin}{before}{one_line(code)}{after}"
     if isinstance(code, str) or not code.parts or len(whole) <= width:
         yield whole
+        return
+    if isinstance(code, Joined):
+        yield f"{margin}{before}{code.parts[0]}"
+        yield from (f"{margin}{code.sign} {part}" for part in code.parts[1:-1])
+        yield f"{margin}{code.sign} {code.parts[-1]}{after}"
         return
     yield f"{margin}{before}{code.start}"
     for name, value in code.parts:

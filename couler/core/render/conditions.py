@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from couler.core.ir import model as ir
-from couler.core.render.code import Code, Items, call, one_line
+from couler.core.render.code import Code, Items, Joined, call, one_line
 from couler.core.render.models import constructed
 from couler.core.render.scope import Scope
 from couler.core.render.values import value_code
@@ -33,8 +33,8 @@ def _said(condition: ir.Condition, scope: Scope) -> Code | None:
         case ir.AllOf() | ir.AnyOf() if len(condition.parts) > 1:
             if any(isinstance(part, type(condition)) for part in condition.parts):
                 return None
-            sign = " & " if isinstance(condition, ir.AllOf) else " | "
-            return sign.join(_bracketed(part, scope) for part in condition.parts)
+            sign = "&" if isinstance(condition, ir.AllOf) else "|"
+            return Joined(tuple(_bracketed(part, scope) for part in condition.parts), sign)
         case ir.Not() if not isinstance(condition.part, ir.Not):
             return f"~{_bracketed(condition.part, scope)}"
         case _:

@@ -26,6 +26,7 @@ from couler.backends.argo.importer.types import calls_of
 from couler.backends.argo.importer.writing import TemplateWriter, tested_for_failure
 from couler.core.errors import CoulerError
 from couler.core.ir import model as ir
+from couler.core.ir.graph import order
 
 if TYPE_CHECKING:
     from couler.backends.argo.importer.templates import TemplateReader
@@ -65,7 +66,7 @@ class NestedReader:
         tested = tested_for_failure(steps)
         steps = [step.model_copy(update={"allow_failure": True}) if step.name in tested else step for step in steps]
         types = {step.name: _types(step, callees[step.name]) for step in steps}
-        return tuple(steps), tuple(self._outputs(types))
+        return _sorted(steps), tuple(self._outputs(types))
 
     def _note_layout(self) -> None:
         facts, groups = self._facts, self._template.get("steps")
@@ -208,7 +209,9 @@ def settled(
     made = TemplateWriter(templates.facts).nested(scope, key, writing)
     rebuilt = {call["name"]: call for call in calls_of(made)}
     steps = []
-    for call, step in zip(calls_of(template), scope.steps, strict=True):
+    calls = {as_text(call.get("name")): call for call in calls_of(template)}
+    for step in scope.steps:
+        call = calls[step.name]
         rest = missing(call, rebuilt[step.name])
         rest = {} if rest is NOTHING else dict(rest)
         rest.pop("inline", None)
@@ -219,6 +222,14 @@ def settled(
             templates.note("ARGO060", f"{path}.{step.name}.{place}")
         steps.append(with_options(step, {"task": rest}) if rest else step)
     return tuple(steps)
+
+
+def _sorted(steps: list[ir.Step]) -> tuple[ir.Step, ...]:
+    """Steps after those that they need; tasks may stand in any order."""
+    try:
+        return order(steps)
+    except ValueError:
+        return tuple(steps)
 
 
 def _is_translated(word: str, step: ir.Step) -> bool:

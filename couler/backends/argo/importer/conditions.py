@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from couler.backends.argo.importer.tags import TAG, Reading, Writing, constant_text
 from couler.core.dsl import status_text
 from couler.core.errors import DefinitionError
 from couler.core.ir import model as ir
+from couler.core.ir.json import Json
 
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<sign>&&|\|\||==|!=|>=|<=|>|<|!(?!=)|\(|\))|'(?P<single>[^']*)'|"(?P<double>[^"]*)"|"""
+    r"""\s*(?:(?P<sign>&&|\|\||==|!=|>=|<=|>|<|!(?!=)|\(|\))|'(?P<single>(?:[^'\\]|\\.)*)'|"(?P<double>(?:[^"\\]|\\.)*)"|"""
     r"""(?P<word>(?:\{\{.*?\}\}|[^\s&|!=<>()'"])+))"""
 )
 _COMPARES = ("==", "!=", ">=", "<=", ">", "<")
@@ -52,7 +53,10 @@ def _tokens(text: str) -> list[tuple[str, str]]:
         if match is None:
             raise Untranslatable(text[position : position + 10])
         kind = match.lastgroup or ""
-        found.append(("quoted" if kind in ("single", "double") else kind, match[kind]))
+        if kind in ("single", "double"):
+            found.append(("quoted", re.sub(r"\\(.)", r"\1", match[kind])))
+        else:
+            found.append((kind, match[kind]))
         position = match.end()
     return found
 
@@ -130,40 +134,85 @@ def _number(value: ir.Value) -> ir.Value:
 def write_when(condition: ir.Condition, writing: Writing) -> str:
     """The ``when`` that says a condition.
 
+    Comparisons with words are written as Argo's users write them. Other texts would be taken apart by Argo after it has
+    filled in the tags, so that conditions with them are written as one expression.
+
     Raises:
         DefinitionError: Argo's conditions cannot say it.
     """
+    if all(_WORD.fullmatch(constant_text(constant)) for constant in _constants(condition)):
+        return _written(condition, lambda value: _bare(value, writing), lambda text: text)
+    text = _written(condition, lambda value: _operand(value, writing), lambda text: f"asFloat({text})")
+    if "}}" in text:
+        raise DefinitionError("a condition with the text '}}' cannot be written, since Argo ends a tag there")
+    return "{{= " + text + " }}"
+
+
+_WORD = re.compile(r"\w+|\d+\.\d+")
+
+
+def _constants(condition: ir.Condition) -> Iterator[Json]:
     match condition:
+        case ir.Compare():
+            yield from (side.value for side in (condition.left, condition.right) if isinstance(side, ir.Constant))
+        case ir.AllOf() | ir.AnyOf():
+            for part in condition.parts:
+                yield from _constants(part)
+        case ir.Not():
+            yield from _constants(condition.part)
+        case _:
+            pass
+
+
+def _written(condition: ir.Condition, operand: Callable[[ir.Value], str], number: Callable[[str], str]) -> str:
+    match condition:
+        case ir.Compare(operator="<" | "<=" | ">" | ">="):
+            sides = [
+                operand(side) if isinstance(side, ir.Constant) else number(operand(side))
+                for side in (condition.left, condition.right)
+            ]
+            return f"{sides[0]} {condition.operator} {sides[1]}"
         case ir.Compare() if condition.operator != "in":
             right = condition.right
             if condition.left == ir.RunRef(field="status") and isinstance(right, ir.Constant):
                 known = {outcome: word for word, outcome in _OUTCOMES.items()}
                 right = ir.Constant(value=known.get(right.value, right.value))
-            return f"{_operand(condition.left, writing)} {condition.operator} {_operand(right, writing)}"
+            return f"{operand(condition.left)} {condition.operator} {operand(right)}"
         case ir.Truth(value=ir.Constant(value=bool(known))):
             return "true" if known else "false"
         case ir.Truth():
-            return f"{_operand(condition.value, writing)} == true"
+            return f"{operand(condition.value)} == {operand(ir.Constant(value='true'))}"
         case ir.AllOf() | ir.AnyOf():
             sign = " && " if isinstance(condition, ir.AllOf) else " || "
-            return sign.join(_bracketed(part, writing) for part in condition.parts)
+            inner = [
+                (isinstance(part, (ir.AllOf, ir.AnyOf)), _written(part, operand, number)) for part in condition.parts
+            ]
+            return sign.join(f"({text})" if nested else text for nested, text in inner)
         case ir.Not():
-            return f"!({write_when(condition.part, writing)})"
+            return f"!({_written(condition.part, operand, number)})"
         case _:
             raise DefinitionError(f"a condition of the kind '{condition.kind}' cannot be written as `when`")
 
 
-def _bracketed(condition: ir.Condition, writing: Writing) -> str:
-    text = write_when(condition, writing)
-    return f"({text})" if isinstance(condition, (ir.AllOf, ir.AnyOf)) else text
+def _bare(value: ir.Value, writing: Writing) -> str:
+    return constant_text(value.value) if isinstance(value, ir.Constant) else writing.text(value)
 
 
 def _operand(value: ir.Value, writing: Writing) -> str:
+    """One side of a comparison in an expression."""
+    if isinstance(value, ir.Constant) and isinstance(value.value, str):
+        escaped = value.value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+        return f"'{escaped}'"
     if isinstance(value, ir.Constant):
-        text = constant_text(value.value)
-        plain = re.fullmatch(r"\w+|\d+\.\d+", text) is not None
-        return text if plain else f"'{text}'"
-    return writing.text(value)
+        return constant_text(value.value)
+    first, *rest = writing.tag(value).split(".", 3 if writing.tag(value).startswith(("steps.", "tasks.")) else 2)
+    if first in ("steps", "tasks"):
+        name, _, output = rest
+        kind, _, parameter = output.partition(".")
+        return f"{first}['{name}'].outputs." + (f"{kind}['{parameter}']" if parameter else kind)
+    if len(rest) == 2:
+        return f"{first}.{rest[0]}['{rest[1]}']"
+    return ".".join([first, *rest])
 
 
 # --- depends ---------------------------------------------------------------------------------------------------
@@ -196,17 +245,30 @@ def read_depends(text: str, tolerant: Mapping[str, bool]) -> tuple[tuple[str, ..
     names = status_text.plain_names(condition)
     if names is not None:
         return order_after(names, tolerant)
-    built = condition._build(lambda raw: ir.Constant(value=raw))
-    return (), _with_tolerant(built, tolerant)
+    built = _with_tolerant(condition._build(lambda raw: ir.Constant(value=raw)), tolerant)
+    if not isinstance(built, ir.AllOf):
+        return (), built
+    plain = [name for part in built.parts if (name := _bare_name(part))]
+    rest = tuple(part for part in built.parts if not _bare_name(part))
+    return tuple(dict.fromkeys(plain)), rest[0] if len(rest) == 1 else ir.AllOf(parts=rest)
+
+
+def _bare_name(condition: ir.Condition) -> str:
+    """The name that says the whole condition, or nothing."""
+    match condition:
+        case ir.AnyOf(parts=(ir.StatusIs(step=name), ir.StatusIs())) if condition == ended_well(name, {}):
+            return name
+        case _:
+            return ""
 
 
 def _with_tolerant(condition: ir.Condition, tolerant: Mapping[str, bool]) -> ir.Condition:
     match condition:
-        case ir.AnyOf(parts=(ir.StatusIs(step=name), ir.StatusIs())) if condition == ended_well(name, {}):
+        case ir.AnyOf() if name := _bare_name(condition):
             return ended_well(name, tolerant)
         case ir.AllOf() | ir.AnyOf():
-            parts = tuple(_with_tolerant(part, tolerant) for part in condition.parts)
-            return condition.model_copy(update={"parts": parts})
+            parts = tuple(dict.fromkeys(_with_tolerant(part, tolerant) for part in condition.parts))
+            return parts[0] if len(parts) == 1 else condition.model_copy(update={"parts": parts})
         case ir.Not():
             return ir.Not(part=_with_tolerant(condition.part, tolerant))
         case _:
@@ -230,7 +292,7 @@ def _status(condition: ir.Condition, tolerant: Mapping[str, bool]) -> str:
             return name if tolerant.get(name) else f"({every})"
         case ir.StatusIs():
             return f"{condition.step}.{condition.status.capitalize()}"
-        case ir.AnyOf(parts=(ir.StatusIs(step=name), ir.StatusIs())) if condition == ended_well(name, {}):
+        case ir.AnyOf() if name := _bare_name(condition):
             return name
         case ir.AllOf() | ir.AnyOf():
             sign = " && " if isinstance(condition, ir.AllOf) else " || "
@@ -245,5 +307,15 @@ def _status(condition: ir.Condition, tolerant: Mapping[str, bool]) -> str:
 
 
 def statuses_told_apart(text: str) -> bool:
-    """Whether a ``depends`` asks for statuses that couler has as well."""
-    return not re.search(r"\.(Errored|Omitted|Daemoned|AnySucceeded|AllFailed)\b", text)
+    """Whether a ``depends`` asks for outcomes that couler has as well; it takes failures and errors for one.
+
+    >>> statuses_told_apart("a.Failed || a.Errored"), statuses_told_apart("a.Errored")
+    (True, False)
+    """
+    asked: dict[str, set[str]] = {}
+    for name, status in re.findall(r"([^\s&|!()]+)\.([A-Z]\w+)", text):
+        asked.setdefault(status, set()).add(name)
+    failed, skipped = asked.get("Failed", set()), asked.get("Skipped", set())
+    errors, omissions = asked.get("Errored", set()), asked.get("Omitted", set())
+    others = asked.keys() & {"Daemoned", "AnySucceeded", "AllFailed"}
+    return errors <= failed and omissions <= skipped and not others

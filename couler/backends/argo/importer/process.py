@@ -41,8 +41,9 @@ def read_script(script: Mapping[str, Any], reading: Reading, facts: Facts) -> ir
     source = as_text(script.get("source"))
     flag = _FLAGS.get(command[0].rpartition("/")[2]) if command else None
     if flag is not None and reading.has_references(source):
-        facts["script"] = True
-        parts = tuple(ir.Constant(value=part) for part in (*command, flag))
+        facts["script"] = "as it is" if command[-1] == flag else "with flag"
+        whole = command if command[-1] == flag else [*command, flag]
+        parts = tuple(ir.Constant(value=part) for part in whole)
         return ir.ContainerTask(image=as_text(script.get("image")), command=parts, args=(reading.value(source),))
     return ir.ScriptTask(source=source, interpreter=tuple(command), image=as_text(script.get("image")))
 
@@ -59,7 +60,8 @@ def write_process(step: ir.Step, facts: Facts, writing: Writing) -> dict[str, An
     command = [writing.text(part) for part in task.command]
     arguments = [writing.text(part) for part in task.args]
     if facts.get("script") and len(arguments) == 1 and command and command[-1] in ("-c", "-e"):
-        made = {"image": task.image, "command": command[:-1], "source": arguments[0]}
+        shown = command if facts["script"] == "as it is" else command[:-1]
+        made = {"image": task.image, "command": shown, "source": arguments[0]}
         return {"script": {**made, **_surroundings(step, facts, writing)}}
     made = {"image": task.image, "imagePullPolicy": task.pull_policy, "command": command, "args": arguments}
     return {
