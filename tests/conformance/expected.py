@@ -32,13 +32,9 @@ def complete(workflow: Workflow) -> Workflow:
     return workflow
 
 
-LARGEST = {"argo": 256 * 1024}
-"""Bytes that a value may have on an engine, where there is a limit that cases reach."""
-
-
 def on(case: Case, target: str) -> Case:
     """The case with what the limits of an engine change about it."""
-    return case.under_limit(LARGEST.get(target.partition("@")[0]))
+    return case.under_limit(declared(target).max_value or None)
 
 
 def refused(case: Case, declaration: Declaration) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ def outcome_on_local(case: Case, root: Path) -> Outcome:
     workflow = case.workflow()
     values = complete(workflow, given(case, root))
     store = open_store(load_settings({"root": root}).store, root)
-    engine = registry.backend("local")[0].engine({"root": root, "store": store, "max_value": 4 * 1024 * 1024})
+    engine = registry.backend("local")[0].engine({"root": root, "store": store})
     run_id = engine.start(prepare(workflow, "local", {}).workflow, values)
     engine.execute(run_id, "new", Decisions(case, engine))
     return outcome_of(couler.get_run(run_id, root=root))
