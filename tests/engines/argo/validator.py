@@ -8,7 +8,6 @@ Example:
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import os
@@ -25,6 +24,8 @@ SOURCES = Path(__file__).resolve().parent / "validator"
 BUILD = ("go", "build", "-ldflags=-s -w")
 BUILD_LIMIT = 1800
 ANSWER_LIMIT = 600
+CANNOT_BE_HAD = 3
+"""Exit status of ``python -m tests.engines.argo.validator`` on a machine without Go or without Argo's modules."""
 
 
 class BuildError(Exception):
@@ -160,7 +161,6 @@ def _ask(arguments: list[str], lines: list[dict[str, Any]]) -> list[dict[str, An
     return [json.loads(line) for line in answers.stdout.splitlines()]
 
 
-@functools.cache
 def _program() -> Path:
     digest = hashlib.sha256(" ".join(BUILD).encode())
     for path in sorted(SOURCES.iterdir()):
@@ -178,4 +178,6 @@ def _last_line(text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(build() or 0)
+    reason = build()
+    sys.stderr.write(f"{reason}\n" if reason else "")
+    sys.exit(CANNOT_BE_HAD if reason else 0)
