@@ -45,6 +45,8 @@ class Build:
         self.notes: dict[str, None] = {}
         self.base_names: dict[tuple[int, str, str], str] = {}
         self.workflow_name = ""
+        self.tells_failures = False
+        self.failing: dict[str, str] = {}
 
     def note(self, text: str) -> None:
         """Remember something for the reader, once."""

@@ -10,7 +10,7 @@ from couler.backends.argo.names import parameter_name
 from couler.backends.argo.scope import Scope
 from couler.backends.argo.values import Source
 from couler.core.ir.graph import references, references_in
-from couler.core.ir.model import OutputRef, Step, Workflow
+from couler.core.ir.model import OutputRef, RunRef, Step, Workflow
 
 TEMPLATE = "exit-handlers"
 _STATUS = {"success": "workflow.status == 'Succeeded'", "failure": "workflow.status != 'Succeeded'"}
@@ -26,6 +26,12 @@ def exports(workflow: Workflow) -> dict[str, dict[str, str]]:
                 names = found.setdefault(ref.step, {})
                 names[parameter_name(ref.output)] = _global_name(len(found), ref.output)
     return found
+
+
+def reads_failures(workflow: Workflow) -> bool:
+    """Whether an exit handler asks which steps failed."""
+    refs = [ref for handler in workflow.exit_handlers for ref in references(handler.step)]
+    return any(isinstance(ref, RunRef) and ref.field == "failed_steps" for ref in refs)
 
 
 def _read(step: Step) -> list[OutputRef]:

@@ -17,6 +17,7 @@ from couler.backends.argo.attributes import (
     with_brace,
 )
 from couler.backends.argo.build import Build, called_template
+from couler.backends.argo.caching import memoize
 from couler.backends.argo.calls import call
 from couler.backends.argo.files import FILES, absolute, is_file_type, location, output_artifact
 from couler.backends.argo.jobs import resource_template
@@ -140,8 +141,9 @@ class _Leaf:
         around(step, body, self.build.claims)
         parameters = {**self.holes.parameters, **self.texts}
         whole = {**inputs_of(parameters, self.artifacts), **body}
+        memoize(step, whole, self.scope, self.build)
         self.build.merge_options(step, whole)
-        name = self.build.templates.add(task_name(step.name), whole)
+        name = self.build.templates.add(task_name(step.name), whole, own=self.build.tells_failures)
         files = {output.name: output.type for output in self._declared() if is_file_type(output.type)}
         taken = frozenset(self.items) if isinstance(step.task, FunctionTask) else frozenset()
         return Unit(name, parameters, self.given_files, self.results, files, items=taken)

@@ -35,7 +35,7 @@ from couler.backends.argo.values import (
     native,
     wire_expression,
 )
-from couler.backends.argo.wire import json_of, member, quoted, wire
+from couler.backends.argo.wire import json_of, literal, member, quoted, wire
 from couler.backends.argo.wrappers import END, loop, mapping, output_source, pause, shell
 from couler.core.errors import EngineError
 from couler.core.ir.graph import outputs_of as declared_outputs
@@ -69,6 +69,8 @@ class Scope(ScopeTypes):
         top: Whether it is the workflow itself, whose parameters are seen everywhere.
         loops: Loops around it.
         exports: Outputs that exit handlers read: step to output to global name.
+        path: What stands before the names of its steps in their paths.
+        forgiven: Whether failures in it are outcomes of a step around it.
     """
 
     def __init__(
@@ -81,7 +83,11 @@ class Scope(ScopeTypes):
         top: bool,
         loops: int = 0,
         exports: Mapping[str, Mapping[str, str]] | None = None,
+        path: str = "",
+        forgiven: bool = False,
     ) -> None:
+        self.path = path
+        self.forgiven = forgiven
         self.steps = {step.name: step for step in steps}
         self.parameters = {parameter.name: parameter for parameter in parameters}
         self.build = build
@@ -405,7 +411,7 @@ class Scope(ScopeTypes):
 
     def run(self, field: str) -> Source:
         """A fact about the run; the status exists only when all steps have ended."""
-        found = run_fact(field, self.build.workflow_name)
+        found = run_fact(field, self.build)
         return replace(found, expression=self._from_outside(found.tag)) if found.tag else found
 
     def _from_outside(self, tag: str) -> str:
@@ -450,6 +456,8 @@ class Scope(ScopeTypes):
             mapped = direct and step.foreach is not None
             wanted = items if plain else frozenset()
             unit = leaf(step, self, build, mapped=mapped, items=wanted, varying=self.varying)
+            if build.tells_failures and not self.forgiven and not allowed:
+                build.failing[unit.template] = f"{self.path}{step.name}"
             if any(
                 result.form == "parsed" or (result.form == "text" and (name in read or step.loop is not None))
                 for name, result in unit.results.items()
@@ -485,7 +493,11 @@ class Scope(ScopeTypes):
 
     def _group(self, step: Step, task: GroupTask) -> Unit:
         loops = self.loops + (1 if step.loop is not None else 0)
-        inner = Scope(task.steps, task.parameters, task.outputs, self.build, top=False, loops=loops)
+        forgiven = self.forgiven or step.allow_failure
+        path = f"{self.path}{step.name}/"
+        inner = Scope(
+            task.steps, task.parameters, task.outputs, self.build, top=False, loops=loops, path=path, forgiven=forgiven
+        )
         given = {one.name: one.value for one in step.inputs}
         parameters: dict[str, Given] = {}
         artifacts: dict[str, Value] = {}
@@ -519,17 +531,19 @@ class Scope(ScopeTypes):
         return value
 
 
-def run_fact(field: str, workflow: str) -> Source:
+def run_fact(field: str, build: Build) -> Source:
     """Where Argo says something about the run."""
     if field == "id":
         return Source("workflow.name", "text", "str")
     if field == "name":
-        return Source("", "text", "str", expression=quoted(workflow))
+        return Source("", "text", "str", expression=quoted(build.workflow_name))
     if field == "status":
         return Source("", "text", "str", expression="(workflow.status == 'Succeeded' ? 'succeeded' : 'failed')")
-    failures = "(fromJSON(fromJSON(workflow.failures)) ?? [])"
-    names = f"map(filter({failures}, #.templateName != nil), #.displayName)"
-    return Source("", "json", "list[str]", expression=json_of(names))
+    paths = literal(list(dict.fromkeys(build.failing.values())))
+    names = literal(build.failing or {"": ""})
+    failures = f"filter(fromJSON(fromJSON(workflow.failures)) ?? [], #.templateName in {names})"
+    failed = f"filter({paths}, # in map({failures}, {names}[#.templateName]))"
+    return Source("", "json", "list[str]", expression=json_of(failed))
 
 
 def is_per_item(step: Step) -> bool:

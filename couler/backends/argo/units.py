@@ -104,8 +104,12 @@ class Templates:
         """A free name, for a template that refers to itself."""
         return self._names.add(name)
 
-    def add(self, name: str, body: Mapping[str, Any]) -> str:
-        """The name of a template with this body."""
+    def add(self, name: str, body: Mapping[str, Any], *, own: bool = False) -> str:
+        """The name of a template with this body; ``own`` makes one that nobody else shares."""
+        if own:
+            name = self._names.add(name)
+            self.found.append({"name": name, **body})
+            return name
         key = json.dumps(body, ensure_ascii=False)
         found = self._by_content.get(key)
         if found is None:
@@ -197,9 +201,11 @@ class ScopeTypes:
 
     Attributes:
         read: Outputs that something in the scope reads, by step.
+        exports: Outputs that exit handlers read: step to output to global name.
     """
 
     read: Mapping[str, set[str]] = {}
+    exports: Mapping[str, Mapping[str, str]] = {}
 
     def type_of(self, value: Value) -> str:
         """Type of a value."""

@@ -170,7 +170,11 @@ def shell(
     }
     if not allowed:
         results = {name: replace(result, may_lack=unit.results[name].may_lack) for name, result in results.items()}
-    name = build.templates.add(f"{task_name(step.name)}-{RUN}", body)
+    name = build.templates.add(f"{task_name(step.name)}-{RUN}", body, own=build.tells_failures)
+    if unit.template in build.failing and not allowed:
+        build.failing[name] = build.failing[unit.template]
+    if allowed:
+        build.failing.pop(unit.template, None)
     return Unit(name, given, unit.artifacts, results, unit.files, allowed, unit.items)
 
 
