@@ -14,7 +14,7 @@ from tests.engines.kubernetes.api import Api, answers
 
 HERE = Path(__file__).resolve().parent
 VERSION = "v1.34.4"
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 STORAGE_CLASS = {
     "apiVersion": "storage.k8s.io/v1",
     "kind": "StorageClass",
