@@ -24,6 +24,7 @@ _LOWERED = {
 
 _REFUSED = {
     "job": "it needs a Kubernetes cluster",
+    "job_conditions": "it needs a Kubernetes cluster",
     "sidecars": "a process has no neighbours; run the service as a step of its own, or outside",
 }
 
