@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from couler.backends.argo.preflight import RULES, Finding, preflight
-from couler.backends.argo.preflight.reading import json_bytes
+from couler.backends.argo.preflight.reading import Document, json_bytes
 from tests.engines.argo import schema, validator
 from tests.engines.argo.documents import (
     around,
@@ -331,6 +331,16 @@ def test_sizes_are_those_that_go_writes() -> None:
     assert json_bytes({"a": "<é😀&\u2028", "b": [1, True, None]}) == len(
         '{"a":"\\u003cé😀\\u0026\\u2028","b":[1,true,null]}'.encode()
     )
+
+
+def test_the_size_that_counts_is_the_one_of_the_object_that_the_controller_keeps() -> None:
+    mixed = workflow(
+        dag(task("a", arguments=parameters(x="<&é"))),
+        steps([task("b")], name="s"),
+        {"name": "t", "script": {"image": "x", "command": ["x"], "source": "1"}, "inputs": parameters("x")},
+    )
+    kept = [Document.of(document, "4.1") for document in (around(leaf()), mixed)]
+    assert [document.kept_size for document in kept if document] == [471, 654]  # written by Argo 4.0.7
 
 
 JSON = st.recursive(

@@ -15,6 +15,8 @@ LOOPS: Final = ("withItems", "withParam", "withSequence")
 LONG_IN_GO: Final = "<>&\u2028\u2029"
 """Characters that Go's JSON writes as six bytes."""
 
+ALWAYS_IN_GO: Final = len('"creationTimestamp":null,,"status":{"startedAt":null,"finishedAt":null}')
+
 CallKind: TypeAlias = Literal["task", "step"]
 Fields: TypeAlias = Mapping[Any, Any]
 NOTHING: Final[Fields] = {}
@@ -172,6 +174,17 @@ class Document:
         return json_bytes(self.data)
 
     @functools.cached_property
+    def kept_size(self) -> int:
+        """Bytes of a workflow as the controller keeps it: it writes some empty fields that nobody wrote."""
+        size = self.size + _empty(("arguments",), self.spec)
+        for template in self.templates:
+            size += _empty(("inputs", "outputs", "metadata"), template.data)
+            size += sum(_empty(("arguments",), call.data) for call in template.calls)
+            for _, container in template.containers():
+                size += _empty(("resources",), container) + len('"name":"",') * ("name" not in container)
+        return size + ALWAYS_IN_GO
+
+    @functools.cached_property
     def given(self) -> list[Value]:
         """Arguments of calls and hooks, where tags are meant."""
         found = [
@@ -217,6 +230,10 @@ class Document:
     def called(self, call: Call) -> Template | None:
         """The template that a call runs, if it stands in this document."""
         return self.by_name.get(call.template or _inline_name(call))
+
+
+def _empty(fields: tuple[str, ...], data: Fields) -> int:
+    return sum(len(f'"{field}":{{}},') for field in fields if field not in data)
 
 
 def _templates(spec: Fields) -> Iterator[Template]:

@@ -67,16 +67,17 @@ def too_big_to_send(document: Document) -> Iterator[tuple[str, str]]:
 
 def too_big_to_run(document: Document) -> Iterator[tuple[str, str]]:
     """Workflows that the controller gives up on."""
-    size = document.size
-    if CONTROLLER < size <= ETCD and document.kind in ("Workflow", "CronWorkflow"):
-        yield "", f"{size:,} bytes as JSON, and a workflow may have {CONTROLLER:,}"
+    is_sent = document.kind in ("Workflow", "CronWorkflow") and document.size <= ETCD
+    if is_sent and document.kept_size > CONTROLLER:
+        yield "", f"{document.kept_size:,} bytes as the controller keeps it, and a workflow may have {CONTROLLER:,}"
 
 
 def nearly_too_big(document: Document) -> Iterator[tuple[str, str]]:
     """Workflows that leave little room for the state of their steps."""
-    size = document.size
-    if CONTROLLER * WARNED < size <= CONTROLLER and document.kind in ("Workflow", "CronWorkflow"):
-        yield "", f"{size:,} bytes as JSON, of {CONTROLLER:,} that hold the workflow and the state of its steps"
+    is_workflow = document.kind in ("Workflow", "CronWorkflow")
+    if is_workflow and CONTROLLER * WARNED < document.kept_size <= CONTROLLER:
+        kept = f"{document.kept_size:,} bytes as the controller keeps it"
+        yield "", f"{kept}, of {CONTROLLER:,} that hold the workflow and the state of its steps"
 
 
 def annotation_bytes(document: Document) -> Iterator[tuple[str, str]]:
