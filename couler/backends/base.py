@@ -17,13 +17,14 @@ run there, and names it by an entry point in the group ``couler.backends``. The 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from couler.core.ir.model import Workflow
 
 if TYPE_CHECKING:
-    from couler.runs import EventRecord
+    from couler.runs import EventRecord, RunRecord
 
 Support: TypeAlias = Literal["native", "lowered", "refused"]
 Mode: TypeAlias = Literal["new", "resume", "retry"]
@@ -160,3 +161,62 @@ class Engine(Protocol):
     def logs(self, run_id: str, step: str | None = None, follow: bool = False) -> Iterator[tuple[str, str]]:
         """Pairs of step path and line."""
         ...
+
+
+@runtime_checkable
+class RemoteEngine(Protocol):
+    """What an engine adds whose runs live elsewhere and go on without this machine.
+
+    The run store then holds what was last seen of a run; `refresh` brings it up to date. Following such a run with
+    `Engine.execute` and leaving it again changes nothing for it.
+    """
+
+    def refresh(self, run_id: str) -> None:
+        """Bring the run store up to date; cheap when nothing can have changed."""
+        ...
+
+    def found(self, limit: int = 50) -> list[RunRecord]:
+        """Runs that couler started there from anywhere, newest first."""
+        ...
+
+    def find(self, reference: str) -> str:
+        """The id of a run there, taken into the run store if it is not in it.
+
+        Raises:
+            NotFoundError: None fits; ``reference`` is an id, its beginning, or a name.
+        """
+        ...
+
+    def fetch(self, run_id: str, file: Mapping[str, Any], destination: Path) -> None:
+        """Copy an output that is a file or folder, by its record, to a path."""
+        ...
+
+    def terminate(self, run_id: str) -> None:
+        """End a run at once, without its exit handlers."""
+        ...
+
+    def suspend(self, run_id: str) -> None:
+        """Let no new step of a run start until it is resumed."""
+        ...
+
+    def delete(self, run_id: str) -> None:
+        """Remove what there is of a run."""
+        ...
+
+    def doctor(self) -> list[Check]:
+        """What is right and wrong there, and what to do about it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding of `couler doctor`; ``hint`` is what to type."""
+
+    state: Literal["ok", "warn", "fail"]
+    check: str
+    found: str
+    hint: str = ""
+
+    def row(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)

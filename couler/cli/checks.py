@@ -10,12 +10,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from couler.artifacts.file_systems import extra_of
+from couler.backends.base import Check
 from couler.config import Settings, mask_url
 from couler.config.settings import table
 from couler.core.errors import CoulerError, near
@@ -25,24 +25,11 @@ _EXTRAS = {
     "s3": (("s3fs",), "files in S3"),
     "gcs": (("gcsfs",), "files in Google Cloud Storage"),
     "remote": (("fsspec", "aiohttp"), "files at other URLs, such as https://"),
+    "argo": (("kubernetes",), "runs with Argo Workflows on a cluster"),
     "notebook": (("ipykernel",), "notebooks"),
     "examples": (("sklearn",), "the examples"),
 }
 """Extra to modules of it and to what it is good for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding; ``hint`` is what to type."""
-
-    state: Literal["ok", "warn", "fail"]
-    check: str
-    found: str
-    hint: str = ""
-
-    def row(self) -> dict[str, Any]:
-        """As plain values."""
-        return asdict(self)
 
 
 def checks(settings: Settings) -> list[Check]:
@@ -86,6 +73,7 @@ def _packages() -> Iterator[Check]:
 
 def _extras(settings: Settings) -> Iterator[Check]:
     wanted = {"postgres"} if (settings.store or "").startswith("postgres") else set()
+    wanted.add(settings.engine.partition("@")[0])
     files = settings.artifacts or ""
     if "://" in files and not files.startswith(("file:", "local:")):
         wanted.add(extra_of(files))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import click
 
 from couler import driver
 from couler.cli.failures import say
-from couler.cli.options import RUNNING, STORE, setting_options
+from couler.cli.options import REMOTE, RUNNING, STORE, setting_options
 from couler.cli.parameters import as_option, from_file, from_pairs
 from couler.cli.talk import listen
 from couler.config import Settings, load_settings
@@ -116,16 +116,17 @@ class RunCommand(click.Command):
         self.params = [
             click.Argument(["ref"], metavar="[RUN]", default="@latest", shell_complete=_run_ids),
             *self.params,
-            *setting_options(*STORE, "log_level", "log_format"),
+            *setting_options("engine", *STORE, *REMOTE, "log_level", "log_format"),
         ]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Load settings and run, then call the verb."""
+        engine = ctx.params.get("setting_engine")
         settings = settings_from(ctx.params)
         ref = ctx.params.pop("ref")
-        if not has_runs(settings):
+        if engine is None and not has_runs(settings):
             raise NotFoundError(f"there are no runs in {settings.root}", "`couler run FILE` starts one")
-        ctx.params["run"] = driver.get_run(ref, **store_options(settings))
+        ctx.params["run"] = driver.get_run(ref, engine=engine, **remote_options(settings))
         ctx.params["settings"] = settings
         return super().invoke(ctx)
 
@@ -148,6 +149,17 @@ def store_options(settings: Settings) -> dict[str, Any]:
     return {"root": settings.root, "store": settings.store}
 
 
+def remote_options(settings: Settings) -> dict[str, Any]:
+    """Where the runs are, and where those of remote engines live, for the driver."""
+    return store_options(settings) | _given(settings, REMOTE)
+
+
+def _given(settings: Settings, names: Sequence[str]) -> dict[str, Any]:
+    """Settings that somebody set; the others are left to the driver."""
+    sources = settings.sources()
+    return {name: getattr(settings, name) for name in names if sources[name].kind != "default"}
+
+
 def has_runs(settings: Settings) -> bool:
     """Whether there can be runs; a look at them must not make a store."""
     return settings.store is not None or (settings.root / "runs.db").exists()
@@ -155,10 +167,8 @@ def has_runs(settings: Settings) -> bool:
 
 def run_options(settings: Settings) -> dict[str, Any]:
     """How to run, for the driver; what nobody set is left to it."""
-    names = ("artifacts", "runtime", "workers", "cpu", "memory", "max_value", "namespace")
-    sources = settings.sources()
-    chosen = {name: getattr(settings, name) for name in names if sources[name].kind != "default"}
-    return store_options(settings) | chosen
+    names = ("artifacts", "runtime", "workers", "cpu", "memory", "max_value", "service_account", *REMOTE)
+    return store_options(settings) | _given(settings, names)
 
 
 def _run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

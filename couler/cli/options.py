@@ -11,7 +11,7 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SETTINGS: dict[str, tuple[str, str, Any]] = {
-    "engine": ("-e", "Engine; this release has one, local.", str),
+    "engine": ("-e", "Engine, such as local or argo; `couler engines` shows them.", str),
     "root": ("", "Folder for what couler remembers.", click.Path(path_type=Path)),
     "store": ("", "URL of the run store.", str),
     "profile": ("", "Profile of the settings to use.", str),
@@ -21,13 +21,23 @@ _SETTINGS: dict[str, tuple[str, str, Any]] = {
     "cpu": ("", "Cores that the run may use.", str),
     "memory": ("", "Memory that the run may use, such as 8Gi.", str),
     "namespace": ("-n", "Kubernetes namespace.", str),
+    "context": ("", "Context of the kubeconfig.", str),
+    "kubeconfig": ("", "Kubeconfig file.", click.Path(path_type=Path)),
+    "service_account": ("", "Kubernetes service account of the steps.", str),
+    "server": ("", "URL of the engine's own server, such as an argo-server.", str),
+    "token": ("", "Where the server's token is: env:NAME or file:PATH.", str),
     "log_level": ("", "How much couler says about itself: debug, info, warning or error.", str),
     "log_format": ("", "Progress as text or json.", str),
 }
 """Setting to its short flag, help and click type; values are checked where all settings are."""
 
 STORE = ("root", "store", "profile")
-RUNNING = ("engine", *STORE, "artifacts", "runtime", "workers", "cpu", "memory", "namespace", "log_level", "log_format")
+REMOTE = ("namespace", "context", "kubeconfig", "server", "token")
+"""Where the runs of remote engines are."""
+RUNNING = (
+    *("engine", *STORE, "artifacts", "runtime", "workers", "cpu", "memory", *REMOTE, "service_account"),
+    *("log_level", "log_format"),
+)
 
 
 def setting_options(*names: str) -> list[click.Option]:

@@ -28,7 +28,7 @@ def progress(workflow: Workflow, *, show: bool, log_format: str, output: str) ->
         with _observer(workflow, show, log_format, stream) as observer:
             yield _remembering(runs, observer)
     except KeyboardInterrupt as error:
-        for run in runs:
+        for run in () if getattr(error, "__notes__", ()) else runs:  # an engine may have said what is right for it
             error.add_note(f"`couler retry {run}` goes on with it")
         raise
 

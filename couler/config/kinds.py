@@ -13,6 +13,7 @@ Kind = tuple[str, Callable[[Any], Any]]
 _FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
     f"{letter}i": 1024**power for power, letter in enumerate("KMGT", start=1)
 }
+_REFERENCE = re.compile(r"env:[A-Za-z_]\w*|file:.+")
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(k|M|G|T|Ki|Mi|Gi|Ti|)")
 
 
@@ -24,6 +25,11 @@ def text() -> Kind:
 def name() -> Kind:
     """A word without spaces."""
     return "a name", _name
+
+
+def file() -> Kind:
+    """The path of a file; ``~`` is the home folder."""
+    return "a file", folder()[1]
 
 
 def folder() -> Kind:
@@ -81,6 +87,26 @@ def memory_text() -> Kind:
 def size() -> Kind:
     """An amount of memory, in bytes."""
     return "an amount such as 1Mi", _bytes
+
+
+def reference() -> Kind:
+    """Where a secret is, never the secret itself: ``env:NAME`` or ``file:PATH``."""
+
+    def read(value: Any) -> str:
+        if not _REFERENCE.fullmatch(_text(value)):
+            raise ValueError
+        return str(value)
+
+    return "env:NAME or file:PATH", read
+
+
+def shown_reference(value: Any) -> Any:
+    """A reference as it is; anything else may be the secret itself, and is hidden.
+
+    >>> shown_reference("env:ARGO_TOKEN"), shown_reference("eyJhbGciOi")
+    ('env:ARGO_TOKEN', '***')
+    """
+    return value if value is None or (isinstance(value, str) and _REFERENCE.fullmatch(value)) else "***"
 
 
 def _text(value: Any) -> str:

@@ -8,7 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from couler.config.kinds import choice, folder, fraction, memory_text, name, size, text, whole
+from couler.config.kinds import (
+    choice,
+    file,
+    folder,
+    fraction,
+    memory_text,
+    name,
+    reference,
+    shown_reference,
+    size,
+    text,
+    whole,
+)
 from couler.config.mask import mask_url
 
 
@@ -61,12 +73,16 @@ def _masked(url: str | None) -> str | None:
     return mask_url(url) if url is not None else None
 
 
+def _text_of(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The settings in force; get them from `couler.config.load_settings`."""
 
     profile: str | None = _setting(None, name(), "Profile of the user or project file to take settings from.")
-    engine: str = _setting("local", name(), "Engine that runs and compiles; this release has one, local.")
+    engine: str = _setting("local", name(), "Engine that runs and compiles, such as local or argo.")
     root: Path = _setting(Path(".couler"), folder(), "Folder for what couler remembers.", str)  # noqa: RUF009
     store: str | None = _setting(None, text(), "URL of the run store; runs.db in the root when not set.", _masked)
     artifacts: str | None = _setting(None, text(), "URL for files between steps; in the root when not set.", _masked)
@@ -80,6 +96,13 @@ class Settings:
     memory: str | None = _setting(None, memory_text(), "Memory that the local engine may use, such as 8Gi.")
     max_value: int = _setting(1024 * 1024, size(), "Bytes that one value may have, such as 1Mi; larger ones are files.")
     namespace: str | None = _setting(None, name(), "Kubernetes namespace of the remote engines.")
+    context: str | None = _setting(None, text(), "Context of the kubeconfig; its current one when not set.")
+    kubeconfig: Path | None = _setting(None, file(), "Kubeconfig; KUBECONFIG or ~/.kube/config when not set.", _text_of)  # noqa: RUF009
+    service_account: str | None = _setting(None, name(), "Kubernetes service account of the steps of remote engines.")
+    server: str | None = _setting(None, text(), "URL of the engine's own server, where it has one.", _masked)
+    token: str | None = _setting(
+        None, reference(), "Where the token for that server is: env:NAME or file:PATH.", shown_reference
+    )
     log_level: str = _setting(
         "warning", choice("debug", "info", "warning", "error"), "How much couler says about itself."
     )

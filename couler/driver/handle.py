@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from couler.artifacts import ArtifactStore, FileRecord, is_file
-from couler.backends.base import Engine, Mode
+from couler.backends.base import Engine, Mode, RemoteEngine
 from couler.core.errors import NotFoundError, RunFailedError, StateError, near
 from couler.core.ir.model import Workflow
 from couler.core.ir.text import from_text
@@ -29,7 +30,8 @@ START_TIME = 60.0
 class Run:
     """A run of a workflow: its state, its outputs, and what can be asked of it.
 
-    Everything is read afresh from the run store, so a handle made anywhere shows the same.
+    Everything is read afresh from the run store, so a handle made anywhere shows the same; where a run lives elsewhere,
+    the store is brought up to date before.
 
     Attributes:
         id: The run's id.
@@ -45,8 +47,22 @@ class Run:
 
     @property
     def record(self) -> RunRecord:
-        """All that the store knows of the run itself."""
+        """All that is known of the run itself."""
+        self._refresh()
         return self._store.run(self.id)
+
+    def _refresh(self) -> None:
+        if self._remote is not None:
+            self._remote.refresh(self.id)
+
+    @property
+    def _remote(self) -> RemoteEngine | None:
+        return self._engine if isinstance(self._engine, RemoteEngine) else None
+
+    def _asked_remote(self, what: str) -> RemoteEngine:
+        if self._remote is None:
+            raise StateError(f"the engine '{self.engine}' cannot {what} runs", "`couler stop` ends one")
+        return self._remote
 
     @functools.cached_property
     def workflow(self) -> Workflow:
@@ -71,6 +87,7 @@ class Run:
     @property
     def steps(self) -> dict[str, StepRecord]:
         """Path of each step instance to its state, in order of start."""
+        self._refresh()
         return {step.path: step for step in self._store.steps(self.id)}
 
     @property
@@ -116,7 +133,10 @@ class Run:
         if not is_file(record):
             raise NotFoundError(f"output '{name}' is a value and no file", "read it with .output(name)")
         target = Path(destination)
-        self._artifacts.get(FileRecord.from_json(record), target)
+        if self._remote is not None:
+            self._remote.fetch(self.id, record, target)
+        else:
+            self._artifacts.get(FileRecord.from_json(record), target)
         return target
 
     @property
@@ -127,7 +147,13 @@ class Run:
             ArtifactError: One of them cannot be read from the artifact store.
         """
         folder = self._settings.root / "runs" / self.id / "outputs"
-        return fetch_files(self.workflow, self.outputs, self._artifacts, folder)
+        return fetch_files(self.workflow, self.outputs, self._bring, folder)
+
+    def _bring(self, record: Mapping[str, Any], target: Path) -> None:
+        if self._remote is not None:
+            self._remote.fetch(self.id, record, target)
+        else:
+            self._artifacts.link(FileRecord.from_json(record), target)
 
     @functools.cached_property
     def _artifacts(self) -> ArtifactStore:
@@ -150,6 +176,7 @@ class Run:
 
     def attempts(self, step: str | None = None) -> list[AttemptRecord]:
         """Attempts of all steps or of one, with their errors and the resources that they used."""
+        self._refresh()
         return self._store.attempts(self.id, step)
 
     def events(self, after: int = 0) -> list[EventRecord]:
@@ -206,6 +233,35 @@ class Run:
         if self.status in ENDED:
             raise StateError(f"run {self.id} has already {self.status}")
         self._engine.stop(self.id)
+
+    def terminate(self) -> None:
+        """End the run at once, without its exit handlers; for engines whose runs live elsewhere.
+
+        Raises:
+            StateError: It has ended, or the engine runs here.
+        """
+        self._asked_remote("terminate").terminate(self.id)
+
+    def suspend(self) -> None:
+        """Let no new step start until `resume`; for engines whose runs live elsewhere.
+
+        Raises:
+            StateError: It has ended, or the engine runs here.
+        """
+        self._asked_remote("suspend").suspend(self.id)
+
+    def delete(self) -> None:
+        """Forget the run: its record, its folder here, and, where it lives elsewhere, what there is of it.
+
+        Raises:
+            StateError: It goes on; stop it first.
+        """
+        if self.status not in ENDED and self._engine.is_driven(self.id):
+            raise StateError(f"run {self.id} is {self.status}", f"couler stop {self.id}")
+        if self._remote is not None:
+            self._remote.delete(self.id)
+        self._store.delete_run(self.id)
+        shutil.rmtree(self._settings.root / "runs" / self.id, ignore_errors=True)
 
     def retry(self, *, wait: bool = True, observer: Callable[[EventRecord], None] | None = None) -> Run:
         """Run what failed or was cancelled again; what succeeded is kept.

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from couler.backends import registry
+from couler.backends.base import RemoteEngine
 from couler.config import load_settings
+from couler.core.errors import NotFoundError
 from couler.core.ir.parameters import complete
 from couler.driver.handle import Run
 from couler.driver.load import as_workflow, capture_while_loading
 from couler.driver.prepare import prepare
 from couler.driver.progress import watcher
 from couler.runs import Changes, EventRecord, open_store
+from couler.runs.records import ENDED
 
 if TYPE_CHECKING:
-    from couler.backends.base import Engine
+    from couler.backends.base import Check, Engine
     from couler.config import Settings
     from couler.runs import RunRecord, RunStore
 
@@ -98,8 +101,8 @@ def _started(
     lowered = prepare(found, settings.engine, engine_options)
     values = complete(found, parameters or {})
     store = open_store(settings.store, settings.root)
-    backend, _ = registry.backend(settings.engine)
-    driver = backend.engine({**engine_options, "store": store})
+    backend, version = registry.backend(settings.engine)
+    driver = backend.engine({**engine_options, "store": store, "version": version or None})
     run_id = driver.start(lowered.workflow, values, labels=labels or {})
     notes = [EventRecord(run_id, time.time(), "note", data={"message": note}) for note in lowered.notes]
     if notes:
@@ -107,26 +110,66 @@ def _started(
     return Run(run_id, store, driver, settings), driver, notes
 
 
+_ENGINE_OPTIONS = (
+    *("root", "artifacts", "runtime", "workers", "cpu", "memory", "max_value"),
+    *("namespace", "context", "kubeconfig", "service_account", "server", "token"),
+)
+
+
 def _engine_options(settings: Settings) -> dict[str, Any]:
-    names = ("root", "artifacts", "runtime", "workers", "cpu", "memory", "max_value", "namespace")
+    names = _ENGINE_OPTIONS
     return {name: getattr(settings, name) for name in names}
 
 
-def get_run(reference: str = "@latest", *, root: Path | str | None = None, **options: Any) -> Run:
+def get_run(
+    reference: str = "@latest", *, engine: str | None = None, root: Path | str | None = None, **options: Any
+) -> Run:
     """The handle of an existing run.
 
     Args:
         reference: Its id, a unique beginning of it, or ``@latest``.
+        engine: Look there too, when the run store does not know the run; it may then also be named by its workflow.
         root: Folder for what couler remembers; from the settings when None.
-        options: Other settings, such as ``store``.
+        options: Other settings, such as ``store`` or ``namespace``.
 
     Raises:
         NotFoundError: There is no such run.
     """
     settings, store = _opened(root, options)
-    run_id = store.resolve(reference)
-    backend, _ = registry.backend(store.run(run_id).engine)
-    return Run(run_id, store, backend.engine({**_engine_options(settings), "store": store}), settings)
+    try:
+        run_id = store.resolve(reference)
+        if engine is not None and store.run(run_id).engine != engine.partition("@")[0]:
+            raise NotFoundError(f"run '{run_id}' is not on the engine '{engine}'", "leave --engine away")
+    except NotFoundError:
+        remote = _remote(engine, settings, store) if engine is not None else None
+        if remote is None:
+            raise
+        run_id = remote.find(reference)
+    return Run(run_id, store, _engine(store.run(run_id).engine, settings, store), settings)
+
+
+def _engine(name: str, settings: Settings, store: RunStore) -> Engine:
+    backend, _ = registry.backend(name)
+    return backend.engine({**_engine_options(settings), "store": store})
+
+
+def _remote(name: str, settings: Settings, store: RunStore) -> RemoteEngine | None:
+    """The engine, when its runs live elsewhere."""
+    engine = _engine(name, settings, store)
+    return engine if isinstance(engine, RemoteEngine) else None
+
+
+def doctor(engine: str, *, root: Path | str | None = None, **options: Any) -> list[Check]:
+    """What is right and wrong with the place where an engine runs workflows; nothing for those that run here.
+
+    Raises:
+        NotFoundError: There is no such engine.
+        MissingExtraError: It needs a package that is not installed.
+    """
+    settings = load_settings({"root": root, **options})
+    backend, _ = registry.backend(engine)
+    found = backend.engine(_engine_options(settings))
+    return found.doctor() if isinstance(found, RemoteEngine) else []
 
 
 def list_runs(
@@ -138,9 +181,22 @@ def list_runs(
     root: Path | str | None = None,
     **options: Any,
 ) -> list[RunRecord]:
-    """Runs that the store knows, newest first."""
-    _, store = _opened(root, options)
-    return store.runs(limit=limit, workflow=workflow, status=status, engine=engine)
+    """Runs that the store knows, newest first; with an engine whose runs live elsewhere, also those found there."""
+    settings, store = _opened(root, options)
+    remote = _remote(engine, settings, store) if engine is not None else None
+    name = engine.partition("@")[0] if engine is not None else None
+    if remote is None:
+        return store.runs(limit=limit, workflow=workflow, status=status, engine=name)
+    known = {run.id: run for run in store.runs(limit=10 * limit, engine=name)}
+    for run_id, run in known.items():
+        if run.status not in ENDED:
+            remote.refresh(run_id)
+    every = {run.id: run for run in remote.found(10 * limit)}
+    every |= {run.id: run for run in store.runs(limit=10 * limit, engine=name)}
+    wanted = [
+        run for run in every.values() if workflow in (None, run.workflow) and status in (None, run.status)
+    ]  # fmt: skip
+    return sorted(wanted, key=lambda run: run.created, reverse=True)[:limit]
 
 
 def _opened(root: Path | str | None, options: Mapping[str, Any]) -> tuple[Settings, RunStore]:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from couler.artifacts import ArtifactStore, FileRecord, is_file
+from couler.artifacts import is_file
 from couler.core.ir.model import FirstOf, OutputRef, Value, Workflow
 
 
-def fetch_files(workflow: Workflow, outputs: Mapping[str, Any], store: ArtifactStore, folder: Path) -> dict[str, Path]:
+def fetch_files(
+    workflow: Workflow, outputs: Mapping[str, Any], bring: Callable[[Mapping[str, Any], Path], None], folder: Path
+) -> dict[str, Path]:
     """Put the outputs that are files into a folder, once, under names with their suffix.
 
     Args:
         workflow: Says how the files were called where they were written.
         outputs: Values of the workflow's outputs.
-        store: Where the files are.
+        bring: Puts the file of a record at a path.
         folder: Made when there is a file.
 
     Returns:
@@ -33,7 +35,7 @@ def fetch_files(workflow: Workflow, outputs: Mapping[str, Any], store: ArtifactS
         target = folder / (name + PurePosixPath(written.get(name, "")).suffix)
         if not target.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            store.link(FileRecord.from_json(value), target)
+            bring(value, target)
         found[name] = target
     return found
 

@@ -10,7 +10,11 @@ from couler.config import Settings
 
 
 @click.command("stop", cls=RunCommand)
-def stop(run: driver.Run, settings: Settings) -> None:
+@click.option("--now", is_flag=True, help="Without exit handlers; for runs on a cluster.")
+def stop(run: driver.Run, settings: Settings, now: bool) -> None:
     """Stop a RUN: running steps are cancelled, exit handlers still run."""
-    run.stop()
+    if now:
+        run.terminate()
+    else:
+        run.stop()
     click.echo(f"asked run {run.id} to stop")

@@ -1,0 +1,1 @@
+"""Runs of compiled workflows on a cluster: creating, following, steering and reading them."""

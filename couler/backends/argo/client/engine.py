@@ -1,0 +1,409 @@
+"""The Argo engine: runs of workflows on a cluster, behind the verbs that every engine has."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from couler.backends.argo.client import logs, objects, retry, verbs
+from couler.backends.argo.client.connection import Connection
+from couler.backends.argo.client.follow import Ledger, follow, look
+from couler.backends.argo.client.objects import workflow_of
+from couler.core.errors import NotFoundError, StateError
+from couler.core.ir.json import thaw
+from couler.core.ir.model import Workflow
+from couler.core.ir.parameters import complete
+from couler.core.ir.text import from_text, to_json
+from couler.core.passes.apply_defaults import apply_defaults
+from couler.runs import Changes, EventRecord, RunRecord, RunStore, open_store
+from couler.runs.records import ENDED
+
+if TYPE_CHECKING:
+    from couler.backends.argo.client.server import Server
+    from couler.backends.base import Check, Mode
+
+Observer = Callable[[EventRecord], None]
+_FRESH = 1.0
+"""Seconds for which what was read from the cluster counts as news."""
+_CREATING = 60.0
+"""Seconds that a new run may have no workflow object yet."""
+_OPTIONS = (
+    *("namespace", "context", "kubeconfig", "service_account", "server", "token"),
+    *("image", "max_value", "version"),
+)
+
+
+class ArgoEngine:
+    """Runs workflows with Argo on a Kubernetes cluster; nothing has to run on this machine meanwhile.
+
+    The run store holds what was last seen; every look refreshes it. May be shared by threads, and any number of
+    processes and machines may look at a run, steer it and follow it.
+
+    Args:
+        root: Folder for what couler remembers.
+        store: The run store, or its URL; None means the one below the root.
+        namespace: Namespace; None means that of the context.
+        context: Context of the kubeconfig.
+        kubeconfig: File with clusters and who we are there.
+        service_account: Service account of pods, where the workflow names none.
+        server: URL of an argo-server, for archived runs, offloaded nodes and artifacts; not needed otherwise.
+        token: Where the server's token is: ``env:NAME`` or ``file:PATH``.
+        image: Image of functions and scripts that name none.
+        max_value: Bytes that one value may have.
+        version: Version of Argo to compile for; the newest when None.
+        **others: Settings of other engines, which do not matter here.
+
+    Example:
+        >>> engine = ArgoEngine(Path(".couler"), namespace="ml")  # doctest: +SKIP
+        >>> run_id = engine.start(workflow, {"epochs": 3})  # doctest: +SKIP
+        >>> engine.execute(run_id)  # doctest: +SKIP
+        'succeeded'
+    """
+
+    name = "argo"
+
+    def __init__(
+        self,
+        root: Path = Path(".couler"),
+        *,
+        store: RunStore | str | None = None,
+        namespace: str | None = None,
+        context: str | None = None,
+        kubeconfig: Path | str | None = None,
+        service_account: str | None = None,
+        server: str | None = None,
+        token: str | None = None,
+        image: str | None = None,
+        max_value: int | None = None,
+        version: str | None = None,
+        **others: Any,
+    ) -> None:
+        self.root = Path(root)
+        kubeconfig = None if kubeconfig is None else str(kubeconfig)
+        given = (namespace, context, kubeconfig, service_account, server, token, image, max_value, version)
+        self.options = {name: value for name, value in zip(_OPTIONS, given, strict=True) if value is not None}
+        self._store_url = store if isinstance(store, str) else None
+        self._store = store if isinstance(store, RunStore) else None
+        self._connections: dict[tuple[Any, ...], Connection] = {}
+        self._workflows: dict[str, Workflow] = {}
+        self._looked: dict[str, float] = {}
+
+    @property
+    def store(self) -> RunStore:
+        """The run store, opened when first needed."""
+        if self._store is None:
+            self._store = open_store(self._store_url, self.root)
+        return self._store
+
+    def connection(self, options: Mapping[str, Any] | None = None) -> Connection:
+        """The cluster of a run, or the one of the settings."""
+        options = self.options if options is None else {**self.options, **options}
+        key = (options.get("kubeconfig"), options.get("context"), options.get("namespace"))
+        if key not in self._connections:
+            file, context, namespace = (None if place is None else str(place) for place in key)
+            self._connections[key] = Connection(file, context, namespace)
+        return self._connections[key]
+
+    # --- starting --------------------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        workflow: Workflow,
+        parameters: Mapping[str, Any],
+        run_id: str | None = None,
+        labels: Mapping[str, str] = {},
+    ) -> str:
+        """Remember a new run and give its id; `execute` or `detach` create it on the cluster.
+
+        Raises:
+            ParameterError: A parameter is missing, unknown or of the wrong type.
+            EngineError: The workflow cannot be compiled.
+            EngineUnreachableError: There is no kubeconfig.
+        """
+        workflow = apply_defaults(workflow)
+        values = complete(workflow, parameters)
+        objects.document_of(workflow, self.options)
+        connection = self.connection()
+        run_id = run_id or objects.new_id(workflow.name)
+        record = RunRecord(
+            run_id,
+            workflow.name,
+            self.name,
+            "pending",
+            time.time(),
+            parameters=values,
+            document=to_json(workflow),
+            labels={**workflow.labels, **labels},
+            options={**self.options, "namespace": connection.namespace},
+        )
+        self.store.create_run(record)
+        self._workflows[run_id] = workflow
+        return run_id
+
+    def execute(self, run_id: str, mode: Mode = "new", observer: Observer | None = None) -> str:
+        """Create the run on the cluster if it is not there, follow it to its end and give its status.
+
+        Raises:
+            KeyboardInterrupt: The user pressed Ctrl-C; following ends, and the run goes on.
+        """
+        self.detach(run_id, mode)
+        record = self.store.run(run_id)
+        try:
+            return follow(self.connection(record.options), record.remote, self._ledger(record, observer))
+        except KeyboardInterrupt as error:
+            error.add_note(
+                f"run {run_id} goes on on the cluster: `couler wait {run_id}` waits for it, "
+                f"`couler stop {run_id}` stops it"
+            )
+            raise
+
+    def detach(self, run_id: str, mode: Mode = "new") -> None:
+        """Create the run on the cluster if it is not there, or let it go on; it needs nobody here.
+
+        Raises:
+            StateError: The run is not in a state for this mode.
+            EngineError: The cluster refuses it.
+        """
+        record = self.store.run(run_id)
+        verbs.check_mode(record, mode)
+        if mode == "retry":
+            self._retry(record)
+        elif not record.remote or not self._exists(record):
+            self._create(record, from_text(record.document), 1)
+        elif mode == "resume":
+            verbs.unsuspend(self.connection(record.options), record.remote)
+        self._looked.pop(run_id, None)
+
+    def _create(
+        self, record: RunRecord, workflow: Workflow, number: int, more: Mapping[str, str] = {}, **fields: Any
+    ) -> None:
+        name = objects.name_of(record.workflow, record.id, number)
+        options = {**record.options, **fields.pop("options", {})}
+        made = objects.document_of(workflow, options)
+        document, packed = objects.marked(made, workflow, record.id, name, record.parameters, more)
+        self.store.update_run(record.id, remote=name, options=options, **fields)
+        created = objects.create(self.connection(record.options), document, packed)
+        self._workflows[name] = workflow
+        mode = "new" if number == 1 else "retry"
+        event = EventRecord(record.id, time.time(), "run-started", data={"mode": mode, "remote": name})
+        if created:
+            self.store.record(record.id, Changes(events=[event]))
+
+    def _retry(self, record: RunRecord) -> None:
+        """Create another object, in which what has succeeded is known and not run again."""
+        steps = self.store.steps(record.id)
+        again = retry.rewritten(from_text(record.document), steps)
+        self.store.record(record.id, Changes(retry.changed(again, steps)))
+        self._create(
+            record,
+            again.workflow,
+            objects.number_in(record.remote) + 1,
+            status="pending",
+            ended=None,
+            message="",
+            more=retry.marks(again),
+            options={"kept_outputs": {**record.options.get("kept_outputs", {}), **thaw(again.outputs)}},
+        )
+
+    def _exists(self, record: RunRecord) -> bool:
+        try:
+            objects.get(self.connection(record.options), record.remote)
+        except NotFoundError:
+            return False
+        return True
+
+    # --- requests --------------------------------------------------------------------------------------------------
+
+    def stop(self, run_id: str) -> None:
+        """Ask the run to stop: its pods are ended, and exit handlers run.
+
+        Raises:
+            StateError: It has ended.
+        """
+        self._shut_down(run_id, "Stop")
+
+    def terminate(self, run_id: str) -> None:
+        """End the run at once, without its exit handlers.
+
+        Raises:
+            StateError: It has ended.
+        """
+        self._shut_down(run_id, "Terminate")
+
+    def _shut_down(self, run_id: str, how: str) -> None:
+        self.refresh(run_id)
+        record = self.store.run(run_id)
+        if record.status in ENDED:
+            raise StateError(f"run '{run_id}' has already {record.status}", "there is nothing to stop")
+        if not record.remote:
+            self.store.update_run(run_id, status="cancelled", ended=time.time(), message="stopped on request")
+            return
+        verbs.shut_down(self.connection(record.options), record.remote, how)
+        self._looked.pop(run_id, None)
+
+    def suspend(self, run_id: str) -> None:
+        """Let no new step start until `detach` with the mode ``resume``."""
+        record = self._unended(run_id)
+        verbs.suspend(self.connection(record.options), record.remote)
+        self._looked.pop(run_id, None)
+
+    def approve(self, run_id: str, path: str) -> None:
+        """Let a suspended step go on.
+
+        Raises:
+            StateError: No such step waits.
+        """
+        self._decide(run_id, path, "Succeeded", "")
+
+    def reject(self, run_id: str, path: str) -> None:
+        """Fail a suspended step.
+
+        Raises:
+            StateError: No such step waits.
+        """
+        self._decide(run_id, path, "Failed", "rejected")
+
+    def _decide(self, run_id: str, path: str, phase: str, message: str) -> None:
+        record = self._unended(run_id)
+        connection = self.connection(record.options)
+        verbs.decide(connection, record, lambda found: self._workflow(record, connection, found), path, phase, message)
+        self._looked.pop(run_id, None)
+
+    def _unended(self, run_id: str) -> RunRecord:
+        record = self.store.run(run_id)
+        if record.status in ENDED:
+            raise StateError(f"run '{run_id}' has already {record.status}", "start a new run")
+        if not record.remote:
+            raise StateError(f"run '{run_id}' was not created on the cluster yet", f"couler resume {run_id}")
+        return record
+
+    def delete(self, run_id: str) -> None:
+        """Delete the run's objects from the cluster, with their pods; whoever keeps its record forgets it."""
+        record = self.store.run(run_id)
+        verbs.delete(self.connection(record.options), record.id)
+
+    # --- looking ---------------------------------------------------------------------------------------------------
+
+    def refresh(self, run_id: str) -> None:
+        """Bring the run store up to date, unless the run has ended or was looked at a moment ago."""
+        if time.monotonic() - self._looked.get(run_id, -_FRESH) < _FRESH:
+            return
+        record = self.store.run(run_id)
+        if record.status in ENDED or not record.remote:
+            return
+        try:
+            look(self.connection(record.options), record.remote, self._ledger(record, None))
+        except NotFoundError:
+            if time.time() - record.created > _CREATING or record.status != "pending":
+                self._archived(record)
+        self._looked[run_id] = time.monotonic()
+
+    def _archived(self, record: RunRecord) -> None:
+        """A run whose object is gone: as the archive has it, or ended."""
+        server = self.server(record.options)
+        found = server.archived(record.remote) if server is not None else None
+        ledger = self._ledger(record, None)
+        if found is not None:
+            ledger.write(found)
+        else:
+            ledger.gone()
+
+    def is_driven(self, run_id: str) -> bool:
+        """Whether the run exists on the cluster and has not ended."""
+        self.refresh(run_id)
+        record = self.store.run(run_id)
+        return bool(record.remote) and record.status not in ENDED
+
+    def logs(self, run_id: str, step: str | None = None, follow: bool = False) -> Iterator[tuple[str, str]]:
+        """Pairs of step path and line, read from the pods as long as they exist."""
+        self.refresh(run_id)
+        record = self.store.run(run_id)
+
+        def has_ended() -> bool:
+            self.refresh(run_id)
+            return self.store.run(run_id).status in ENDED
+
+        return logs.read(
+            self.connection(record.options), lambda: self.store.attempts(run_id), step, follow, has_ended
+        )  # fmt: skip
+
+    def fetch(self, run_id: str, file: Mapping[str, Any], destination: Path) -> None:
+        """Copy a stored file or folder to a path.
+
+        Raises:
+            ArtifactError: It cannot be read.
+        """
+        from couler.backends.argo.client.artifacts import fetch
+
+        record = self.store.run(run_id)
+        fetch(file, destination, self.server(record.options), record.remote, self.store.steps(run_id))
+
+    def found(self, limit: int = 50) -> list[RunRecord]:
+        """Runs on the cluster that couler submitted from anywhere, newest first."""
+        connection = self.connection()
+        options = {**self.options, "namespace": connection.namespace}
+        return [objects.record_of(one, "", options) for one in verbs.listed(connection, limit)]
+
+    def find(self, reference: str) -> str:
+        """The id of a run on the cluster, taken into the run store if it is not there.
+
+        Args:
+            reference: Its id or its beginning, the name of its workflow object, or the name of the workflow.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        connection = self.connection()
+        every = verbs.objects_of(connection, reference)
+        first = every[0]
+        run_id = str(first["metadata"]["labels"][objects.RUN])
+        workflow = workflow_of(connection, first)
+        options = {**self.options, "namespace": connection.namespace}
+        try:
+            self.store.run(run_id)
+        except NotFoundError:
+            record = objects.record_of(first, to_json(workflow), options)
+            self.store.create_run(dataclasses.replace(record, status="pending", ended=None))
+        for one in every:
+            name = one["metadata"]["name"]
+            self.store.update_run(run_id, remote=name)
+            Ledger(self.store, run_id, workflow_of(connection, one), self._folder(run_id)).write(one)
+        return run_id
+
+    def server(self, options: Mapping[str, Any]) -> Server | None:
+        """The argo-server, when one is named."""
+        url = options.get("server") or self.options.get("server")
+        if not url:
+            return None
+        from couler.backends.argo.client.server import Server
+
+        token = options.get("token") or self.options.get("token")
+        return Server(str(url), str(options.get("namespace") or "default"), str(token or ""))
+
+    def doctor(self) -> list[Check]:
+        """What is right and wrong with the cluster, and what to do about it."""
+        from couler.backends.argo.client.doctor import checks
+
+        return checks(self.connection, self.options, self.server(self.options))
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    def _folder(self, run_id: str) -> Path:
+        return self.root / "runs" / run_id
+
+    def _ledger(self, record: RunRecord, observer: Observer | None) -> Ledger:
+        workflow = self._workflow(record, self.connection(record.options), None)
+        return Ledger(self.store, record.id, workflow, self._folder(record.id), observer)
+
+    def _workflow(self, record: RunRecord, connection: Connection, found: Mapping[str, Any] | None) -> Workflow:
+        """The workflow from which the run's latest object was compiled."""
+        name = record.remote
+        if name not in self._workflows:
+            if objects.number_in(name) == 1:
+                self._workflows[name] = from_text(record.document)
+            else:
+                self._workflows[name] = workflow_of(connection, found or objects.get(connection, name))
+        return self._workflows[name]
