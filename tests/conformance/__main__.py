@@ -24,9 +24,10 @@ def listing() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the table of cases, or record places."""
-    if arguments[:1] == ["record"]:
-        return record.main(arguments[1:])
+    """Print the table of cases, or run the cases at places."""
+    verbs = {"check": record.check, "record": record.record}
+    if arguments[:1] and arguments[0] in verbs:
+        return verbs[arguments[0]](arguments[1:])
     if arguments != ["list"]:
         sys.stdout.write(f"{__doc__}\n")
         return 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conformance.case import Case
@@ -12,27 +13,41 @@ from tests.conformance.double import outcome_on_double
 from tests.conformance.local import outcome_on_local
 from tests.conformance.outcome import Outcome
 
-Place = tuple[str, Callable[[Case, Path], Outcome], frozenset[str]]
-"""Target, how a case is run, and what there is."""
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where cases run.
+
+    Attributes:
+        target: Engine, such as ``argo``.
+        run: Runs a case, with a folder for what it needs.
+        has: What there is besides the engine.
+        at_once: Cases at a time.
+    """
+
+    target: str
+    run: Callable[[Case, Path], Outcome]
+    has: frozenset[str] = frozenset()
+    at_once: int = 1
 
 
 @contextmanager
 def local() -> Iterator[Place]:
     """The local engine on this machine."""
-    yield "local", outcome_on_local, frozenset(["side by side"])
+    yield Place("local", outcome_on_local, frozenset(["side by side"]))
 
 
 @contextmanager
 def argo_played() -> Iterator[Place]:
     """Documents for Argo on the double of its controller."""
-    yield "argo", lambda case, root: outcome_on_double(case, "argo", root), frozenset()
+    yield Place("argo", lambda case, root: outcome_on_double(case, "argo", root))
 
 
 @contextmanager
 def argo() -> Iterator[Place]:
     """Argo on a cluster of this machine."""
     with opened() as cluster:
-        yield "argo", cluster, frozenset(["side by side"])
+        yield Place("argo", cluster, frozenset(["side by side"]), at_once=8)
 
 
 PLACES = {"local": local, "argo-played": argo_played, "argo": argo}

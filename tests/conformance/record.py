@@ -10,19 +10,21 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from couler.core.errors import CoulerError
 from couler.core.ir.features import features_of
 from tests.conformance.case import Case
 from tests.conformance.catalogue import CASES, THEME_OF
 from tests.conformance.expected import declared, on, refused
-from tests.conformance.outcome import Outcome, differences
+from tests.conformance.outcome import differences
+from tests.conformance.places import PLACES, Place
 from tests.conformance.rules import RULES
 
 RESULTS = Path(__file__).parent / "results"
-Runner = Callable[[Case, Path], Outcome]
 
 
 def catalogue() -> dict[str, Any]:
@@ -41,34 +43,44 @@ def catalogue() -> dict[str, Any]:
     }
 
 
-def outcomes(target: str, run: Runner, root: Path, has: frozenset[str]) -> dict[str, str]:
-    """Name of a case to ``same``, ``refused``, ``needs …`` or what is different."""
-    found = {}
-    for case in CASES.values():
-        found[case.name] = outcome(case, target, run, root, has)
-        sys.stdout.write(f"{case.name}: {found[case.name]}\n")
-        sys.stdout.flush()
-    return found
+def outcomes(place: str) -> dict[str, str]:
+    """Run every case at a place: name of a case to ``same``, ``refused``, ``needs …`` or what is different.
+
+    Cases with few steps come first, so that something is known early.
+    """
+    cases = sorted(CASES.values(), key=lambda case: len(case.steps))
+    with (
+        tempfile.TemporaryDirectory(prefix="conformance-") as folder,
+        PLACES[place]() as there,
+        ThreadPoolExecutor(there.at_once) as pool,
+    ):
+        told = pool.map(lambda case: _told(case, outcome(case, there, Path(folder))), cases)
+        found = {case.name: text for case, text in zip(cases, told, strict=True)}
+    return {name: found[name] for name in CASES}
 
 
-def outcome(case: Case, target: str, run: Runner, root: Path, has: frozenset[str]) -> str:
+def _told(case: Case, text: str) -> str:
+    sys.stdout.write(f"{case.name}: {text}\n")
+    sys.stdout.flush()
+    return text
+
+
+def outcome(case: Case, there: Place, root: Path) -> str:
     """What came of one case."""
-    if refused(case, declared(target)):
+    if refused(case, declared(there.target)):
         return "refused"
-    if lacking := case.needs - has:
+    if lacking := case.needs - there.has:
         return f"needs {', '.join(sorted(lacking))}"
-    return "; ".join(differences(on(case, target), run(case, root))) or "same"
+    try:
+        found = there.run(case, root)
+    except CoulerError as error:
+        return f"{type(error).__name__}: {error}"
+    return "; ".join(differences(on(case, there.target), found)) or "same"
 
 
-def record(place: str) -> bool:
-    """Run every case at a place and write what came of them; whether all is as it should be."""
-    from tests.conformance.places import PLACES
-
-    with tempfile.TemporaryDirectory(prefix="conformance-") as folder, PLACES[place]() as (target, run, has):
-        found = outcomes(target, run, Path(folder), has)
-    write(place, found)
-    write("catalogue", catalogue())
-    return all(text == "refused" or text == "same" or text.startswith("needs ") for text in found.values())
+def is_fine(text: str) -> bool:
+    """Whether a case came out as it should, or could not be run."""
+    return text in ("same", "refused") or text.startswith("needs ")
 
 
 def write(name: str, value: Any) -> None:
@@ -83,7 +95,23 @@ def kept(name: str) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def main(places: Iterable[str]) -> int:
-    """Record places one after the other."""
-    fine = [record(place) for place in places]
-    return 0 if all(fine) else 1
+def check(places: Iterable[str]) -> int:
+    """Run places one after the other; 1 when a case did not come out as it should."""
+    return max((_status(outcomes(place)) for place in places), default=0)
+
+
+def record(places: Iterable[str]) -> int:
+    """As `check`, and keep what came of the cases for the tables in the docs."""
+    status = 0
+    for place in places:
+        found = outcomes(place)
+        write(place, found)
+        status = max(status, _status(found))
+    write("catalogue", catalogue())
+    return status
+
+
+def _status(found: dict[str, str]) -> int:
+    wrong = [f"{name}: {text}\n" for name, text in found.items() if not is_fine(text)]
+    sys.stdout.write(f"\n{len(found) - len(wrong)} of {len(found)} cases are as they should be\n{''.join(wrong)}")
+    return 1 if wrong else 0

@@ -227,7 +227,7 @@ def a_declared_value_of_the_wrong_type() -> None:
     )
 
 
-@case("declared-values", "failure", steps={"script": "failed"}, status="failed", failing="script", says=("number_txt",))
+@case("declared-values", "failure", steps={"script": "failed"}, status="failed", failing="script", says=("number",))
 def a_declared_value_that_is_not_written() -> None:
     couler.run_script(IMAGE, "true", command="sh", output=couler.create_parameter_artifact("number.txt", type="int"))
 
