@@ -19,8 +19,9 @@ from couler.backends.argo.importer.conditions import (
 from couler.backends.argo.importer.difference import NOTHING, missing
 from couler.backends.argo.importer.jobs import child
 from couler.backends.argo.importer.loops import json_list, read_loop
-from couler.backends.argo.importer.process import Facts, Fields, read_location
+from couler.backends.argo.importer.process import Facts, Fields
 from couler.backends.argo.importer.reading import as_text, items_of
+from couler.backends.argo.importer.stores import read_location
 from couler.backends.argo.importer.tags import NOWHERE, TAG, Reading, Writing
 from couler.backends.argo.importer.types import calls_of
 from couler.backends.argo.importer.writing import TemplateWriter, tested_for_failure
@@ -215,6 +216,8 @@ def settled(
         rest = missing(call, rebuilt[step.name])
         rest = {} if rest is NOTHING else dict(rest)
         rest.pop("inline", None)
+        if rest.pop("continueOn", None) is not None:
+            facts.setdefault("continueOn", {})[step.name] = call["continueOn"]
         spelled = {word: rest.pop(word) for word in _SPELLED if word in rest and _is_translated(word, step)}
         if spelled:
             facts.setdefault("spelling", {})[step.name] = spelled

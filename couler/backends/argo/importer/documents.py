@@ -15,7 +15,7 @@ from couler.backends.argo.importer.report import Finding
 from couler.backends.argo.importer.tags import Reading, Writing, constant_text
 from couler.backends.argo.importer.templates import TemplateReader, default_of
 from couler.backends.argo.importer.types import calls_of
-from couler.backends.argo.importer.writing import TemplateWriter, options_of
+from couler.backends.argo.importer.writing import TemplateWriter, options_of, with_raw
 from couler.core.ir import model as ir
 from couler.core.ir.json import thaw
 from couler.core.ir.rules.schedules import cron_trouble
@@ -23,6 +23,7 @@ from couler.core.ir.rules.schedules import cron_trouble
 KINDS = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
 _VERSION = "argoproj.io/v1alpha1"
 _ABOUT = "workflows.argoproj.io/description"
+_CRON = "cronWorkflow"
 _POLICIES = {"Allow": "allow", "Forbid": "forbid", "Replace": "replace"}
 
 
@@ -256,7 +257,7 @@ def _carried(document: Mapping[str, Any], workflows: list[ir.Workflow], findings
     if document.get("kind") == "CronWorkflow":
         cron = {key: value for key, value in spec.items() if key != "workflowSpec"}
         spec = dict(spec.get("workflowSpec", {}))
-        options |= {"cron": cron} if cron else {}
+        options |= {_CRON: cron} if cron else {}
     options = {**spec, **options, **({"metadata": rest["metadata"]} if "metadata" in rest else {})}
     first = workflows[0]
     layout = thaw(first.engine_options["argo"]["layout"])
@@ -301,7 +302,7 @@ def _in_order(templates: Mapping[str, Mapping[str, Any]], spec: Mapping[str, Any
 
 def _document(workflow: ir.Workflow, layout: Facts, spec: dict[str, Any]) -> dict[str, Any]:
     options = options_of(workflow)
-    metadata, cron = options.pop("metadata", {}), options.pop("cron", {})
+    metadata, cron = options.pop("metadata", {}), options.pop(_CRON, {})
     kind = layout.get("kind", "Workflow")
     named: dict[str, Any] = {}
     name = layout.get("name", workflow.name)
@@ -364,7 +365,7 @@ def _first_template(
     if facts.get("kind") is None and len(workflow.steps) == 1:
         writing.prefix = ""
         made = writer.leaf(workflow.steps[0], facts, writing)
-        made = merged(made, {key: value for key, value in options_of(workflow.steps[0]).items() if key != "task"})
+        made = with_raw(made, workflow.steps[0])
     else:
         made = writer.nested(workflow, name, writing)
     declared = [_declared_input(one, names[one], layout) for one in layout.get("inputs", ()) if one in names]

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from couler.backends.argo.importer.reading import as_text, items_of
-from couler.backends.argo.importer.tags import NOWHERE, Reading, Writing
+from couler.backends.argo.importer.stores import read_location
+from couler.backends.argo.importer.tags import Reading, Writing
 from couler.core.ir import model as ir
 from couler.core.ir.quantities import amount
 
@@ -264,38 +265,6 @@ def read_files(template: Mapping[str, Any], reading: Reading) -> tuple[ir.Input,
         value: ir.Value = ir.ParameterRef(name=known) if known else read_location(item)
         found.append(ir.Input(name=name, value=value, type="file", path=path))
     return tuple(found)
-
-
-def read_location(item: Mapping[str, Any]) -> ir.StoredFile:
-    """The file at an artifact's own location; with an address that says so when couler cannot name it."""
-    match item:
-        case {"http": {"url": str(url)}} if "{{" not in url:
-            return ir.StoredFile(url=url)
-        case {"s3": {"bucket": str(bucket), "key": str(key)} as store} if "{{" not in f"{store}":
-            return ir.StoredFile(url=f"s3://{bucket}/{key}", options=_texts(store, ("endpoint", "region")))
-        case {"gcs": {"bucket": str(bucket), "key": str(key)}} if "{{" not in f"{bucket}{key}":
-            return ir.StoredFile(url=f"gs://{bucket}/{key}")
-        case {"git": {"repo": str(repo)} as store} if repo.startswith("http") and "{{" not in f"{store}":
-            return ir.StoredFile(url=f"git+{repo}", options=_texts(store, ("revision",)))
-        case _:
-            return ir.StoredFile(url=NOWHERE)
-
-
-def _texts(store: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:
-    return {name: as_text(store[name]) for name in names if store.get(name)}
-
-
-def write_location(file: ir.StoredFile) -> dict[str, Any]:
-    """The location of an artifact, for a file with an address of its own."""
-    scheme, _, rest = file.url.partition("://")
-    bucket, _, key = rest.partition("/")
-    if file.url.startswith(NOWHERE):
-        return {}
-    if scheme.startswith("git+"):
-        return {"git": {"repo": file.url.removeprefix("git+"), **file.options}}
-    if scheme in ("s3", "gs"):
-        return {"gcs" if scheme == "gs" else "s3": {"bucket": bucket, "key": key, **file.options}}
-    return {"http": {"url": file.url}}
 
 
 def read_outputs(template: Mapping[str, Any], types: Mapping[str, str]) -> tuple[ir.Output, ...]:

@@ -207,6 +207,8 @@ class TemplateReader:
             steps = settled(self, key, template, group, writing, path)
             built.step = built.step.model_copy(update={"task": group.model_copy(update={"steps": steps})})
         rest = rest_of(template, TemplateWriter(self.facts).of_step(built.step, key))
+        if "script" in rest:
+            rest["container"] = rest.pop("script")
         for place in places(rest):
             self.note("ARGO060", f"{path}.{place}")
         if not rest:

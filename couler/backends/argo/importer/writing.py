@@ -17,8 +17,9 @@ from couler.backends.argo.importer.conditions import (
 from couler.backends.argo.importer.difference import merged
 from couler.backends.argo.importer.jobs import spec_of_child, write_resource
 from couler.backends.argo.importer.loops import write_loop
-from couler.backends.argo.importer.process import Facts, volume_name, write_location, write_outputs, write_process
+from couler.backends.argo.importer.process import Facts, volume_name, write_outputs, write_process
 from couler.backends.argo.importer.reading import as_text
+from couler.backends.argo.importer.stores import write_location
 from couler.backends.argo.importer.tags import NOWHERE, Reading, Writing, constant_text
 from couler.core.errors import CoulerError, DefinitionError
 from couler.core.ir import model as ir
@@ -67,14 +68,14 @@ class TemplateWriter:
         """The template of a step: a leaf, a leaf with inputs, or nested steps."""
         facts, task = self.facts(key), step.task
         if not isinstance(task, ir.GroupTask):
-            return merged(self.leaf(step, facts, Writing(prefix="")), _of_template(step))  # type: ignore[no-any-return]
+            return with_raw(self.leaf(step, facts, Writing(prefix="")), step)
         writing = writing_of(task.parameters, facts)
         if facts.get("kind") == "leaf" and len(task.steps) == 1:
             inner = task.steps[0]
             made = merged(self.leaf(inner, facts, writing), _inputs(task.parameters, facts))
-            return merged(made, _of_template(inner))  # type: ignore[no-any-return]
+            return with_raw(made, inner)
         made = {**_inputs(task.parameters, facts), **self.nested(task, key, writing), **write_attributes(step, facts)}
-        return merged(made, _of_template(step))  # type: ignore[no-any-return]
+        return with_raw(made, step)
 
     def leaf(self, step: ir.Step, facts: Facts, writing: Writing) -> dict[str, Any]:
         """The template of a task that is no group."""
@@ -138,7 +139,9 @@ class TemplateWriter:
         if step.foreach is not None:
             call |= write_loop(step.foreach, spelling, writing)
         if tolerant[step.name]:
-            call["continueOn"] = {"failed": True}
+            call["continueOn"] = merged({"failed": True}, facts.get("continueOn", {}).get(step.name, {}))
+        elif "failed" not in (other := facts.get("continueOn", {}).get(step.name, {"failed": True})):
+            call["continueOn"] = other
         return _sorted(merged(call, raw))
 
     def _callee(self, step: ir.Step, key: str, facts: Facts) -> dict[str, Any]:
@@ -180,8 +183,13 @@ def _sorted(call: dict[str, Any]) -> dict[str, Any]:
     return {key: call[key] for key in (*known, *(key for key in call if key not in known))}
 
 
-def _of_template(step: ir.Step) -> dict[str, Any]:
-    return {key: value for key, value in options_of(step).items() if key != "task"}
+def with_raw(made: dict[str, Any], step: ir.Step) -> dict[str, Any]:
+    """A template with the raw options of its step; ``container`` among them is also what a script lacks."""
+    raw = {key: value for key, value in options_of(step).items() if key != "task"}
+    if "script" in made and "container" in raw:
+        raw["script"] = raw.pop("container")
+    found: dict[str, Any] = merged(made, raw)
+    return found
 
 
 def _of_call(step: ir.Step) -> dict[str, Any]:
