@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 VERSIONS = ("4.1", "4.0", "3.7", "3.6")
 
-_LOWERED = {"cache": "drop_cache"}
-
 _REFUSED = {
     "map_files": "Argo cannot gather files; store them at a URL that the item names, and return the URL",
     "loop_files": "a template cannot hand a file to itself; store it at a URL, and carry the URL",
@@ -39,9 +37,9 @@ class ArgoBackend:
 
     def declaration(self, version: str = "", options: Mapping[str, Any] = {}) -> Declaration:
         """What Argo can do."""
-        native = frozenset(feature for feature in FEATURES if feature not in _LOWERED and feature not in _REFUSED)
+        native = frozenset(feature for feature in FEATURES if feature not in _REFUSED)
         limit = options.get("max_value") or LIMIT
-        return Declaration("argo", version or VERSIONS[0], native, _LOWERED, _REFUSED, limit)
+        return Declaration("argo", version or VERSIONS[0], native, {}, _REFUSED, limit)
 
     def compile(self, workflow: Workflow, version: str = "", options: Mapping[str, Any] = {}) -> Emitted:
         """The workflow as YAML, or as JSON.
