@@ -1,7 +1,7 @@
 # Short names for the commands of CONTRIBUTING.md; each is one line that works without make.
 PYTHON ?= .venv/bin/python
 
-.PHONY: check format docs tables benchmarks
+.PHONY: check format docs tables benchmarks conformance conformance-lint conformance-cluster
 
 check:
 	bash .ci/run
@@ -11,6 +11,17 @@ format:
 
 docs:
 	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+
+conformance:
+	$(PYTHON) -m pytest tests/conformance
+
+conformance-lint:
+	$(PYTHON) -m pytest tests/conformance tests/engines/argo
+
+conformance-cluster:
+	sh tests/engines/kubernetes/install.sh
+	$(PYTHON) -m tests.engines.argo.cluster build
+	COULER_TEST_CLUSTER=1 $(PYTHON) -m pytest tests/engines tests/conformance
 
 tables:
 	$(PYTHON) docs/tables.py --write
