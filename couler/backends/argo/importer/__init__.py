@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from couler.backends.argo.importer.documents import is_workflow, read_document, write_document
+from couler.backends.argo.importer.documents import is_workflow, read_document
+from couler.backends.argo.importer.objects import write_document
 from couler.backends.argo.importer.reading import read_documents
 from couler.backends.argo.importer.report import CODES, Finding, summary, told
 from couler.core.errors import TextFormError

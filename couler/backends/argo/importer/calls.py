@@ -9,13 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from couler.backends.argo.importer.built import Built, places, with_options
-from couler.backends.argo.importer.conditions import (
-    Untranslatable,
-    order_after,
-    read_depends,
-    read_when,
-    statuses_told_apart,
-)
+from couler.backends.argo.importer.conditions import Untranslatable, read_when
+from couler.backends.argo.importer.depends import order_after, read_depends, statuses_told_apart
 from couler.backends.argo.importer.difference import NOTHING, missing
 from couler.backends.argo.importer.jobs import child
 from couler.backends.argo.importer.loops import json_list, read_loop

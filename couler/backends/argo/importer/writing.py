@@ -6,14 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from couler.backends.argo.importer.attributes import duration, write_attributes
-from couler.backends.argo.importer.conditions import (
-    Untranslatable,
-    order_after,
-    read_depends,
-    read_when,
-    write_depends,
-    write_when,
-)
+from couler.backends.argo.importer.conditions import Untranslatable, read_when, write_when
+from couler.backends.argo.importer.depends import order_after, read_depends, write_depends
 from couler.backends.argo.importer.difference import merged
 from couler.backends.argo.importer.jobs import spec_of_child, write_resource
 from couler.backends.argo.importer.loops import write_loop
