@@ -5,24 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from couler.core.dsl.artifacts import output_name
-from couler.core.dsl.jobs import predicates
-from couler.core.errors import CoulerError
 from couler.core.ir import model as ir
 from couler.core.ir.graph import outputs_of
-from couler.core.ir.json import thaw
-from couler.core.render.code import STEP, WIDTH, Code, Items, call, listed, one_line
+from couler.core.render.code import STEP, WIDTH, Code, Items, call, one_line
 from couler.core.render.conditions import condition_code
 from couler.core.render.functions import StepFunction, declare_function, fits, read_function
 from couler.core.render.groups import has_signature
 from couler.core.render.literals import literal, text
-from couler.core.render.models import constructed, constructed_list
+from couler.core.render.models import constructed
 from couler.core.render.names import Names, is_usable
-from couler.core.render.options import Options, seconds_code, step_options
+from couler.core.render.options import step_options
 from couler.core.render.scope import Known, Scope
-from couler.core.render.values import element_type, json_code, type_seen, value_code
+from couler.core.render.tasks import Maker, container, job, script, suspend
+from couler.core.render.values import element_type, type_seen, value_code
 
-_RESULT = ir.Output(name="result", type="str")
 Body = Callable[[ir.GroupTask, str, Scope], tuple[str, list[str]]]
 """Writes a nested workflow function: its name, and its lines if it was not written before."""
 
@@ -111,15 +107,15 @@ class Statements:
             case ir.GroupTask():
                 return self._group(step, step.task)
             case ir.JobTask() if not step.inputs and not step.outputs:
-                return self._around(step, self._job(step, step.task), {each.name: "any" for each in step.task.outputs})
+                return self._around(step, job(step, step.task), {each.name: "any" for each in step.task.outputs})
             case ir.SuspendTask() if not step.inputs and not step.outputs:
-                return self._around(step, self._suspend(step, step.task), {})
+                return self._around(step, suspend(step, step.task), {})
             case ir.ScriptTask() | ir.ContainerTask():
                 return self._printing(step)
             case _:
                 return None
 
-    def _around(self, step: ir.Step, maker: Callable[[Scope], Code | None], outputs: dict[str, str]) -> Said | None:
+    def _around(self, step: ir.Step, maker: Maker, outputs: dict[str, str]) -> Said | None:
         """A call, put into a map or a loop where the step has one."""
         first = next(iter(outputs), "result")
         if step.foreach is None and step.loop is None:
@@ -131,7 +127,7 @@ class Statements:
         return self._looped(step, step.loop, maker, outputs, first)
 
     def _mapped(
-        self, step: ir.Step, foreach: ir.ForEach, maker: Callable[[Scope], Code | None], outputs: dict[str, str],
+        self, step: ir.Step, foreach: ir.ForEach, maker: Maker, outputs: dict[str, str],
         first: str,
     ) -> Said | None:  # fmt: skip
         lists = [self._list(name, values) for name, values in foreach.lists.items()]
@@ -155,9 +151,7 @@ class Statements:
         parts = [("", function), *[("", one) for one in lists], *bound]
         return first, Items("couler.map(", tuple(parts), ")"), [], outputs, ["", *head]
 
-    def _looped(
-        self, step: ir.Step, loop: ir.Loop, maker: Callable[[Scope], Code | None], outputs: dict[str, str], first: str
-    ) -> Said | None:
+    def _looped(self, step: ir.Step, loop: ir.Loop, maker: Maker, outputs: dict[str, str], first: str) -> Said | None:
         inner = self._inside(Names(self.scope.names))
         code = maker(inner)
         if code is None:
@@ -271,7 +265,7 @@ class Statements:
             return first, looped, extras, outputs, head
         return first, code, extras, outputs, head
 
-    # --- scripts, containers, jobs and pauses
+    # --- scripts and containers
 
     def _printing(self, step: ir.Step) -> Said | None:
         task = step.task
@@ -279,70 +273,8 @@ class Statements:
         if "result" not in [output.name for output in step.outputs]:
             return None
         outputs = {output.name: output.type for output in step.outputs}
-        maker = self._script(step, task) if isinstance(task, ir.ScriptTask) else self._container(step, task)
+        maker = script(step, task) if isinstance(task, ir.ScriptTask) else container(step, task)
         return self._around(step, maker, outputs)
-
-    def _script(self, step: ir.Step, task: ir.ScriptTask) -> Callable[[Scope], Code | None]:
-        def make(scope: Scope) -> Code | None:
-            content = [line for line in task.source.splitlines() if line.strip()]
-            if not content or content[0][0] in " \t" or not task.interpreter:
-                return None
-            source = scope.module.text_or_name(f"{step.name}_script", task.source, text(task.source))
-            parts: list[tuple[str, Code]] = [("image=", text(task.image))] if task.image else []
-            parts.append(("source=", source))
-            if task.interpreter != ("python",):
-                one = len(task.interpreter) == 1
-                parts.append(("command=", text(task.interpreter[0]) if one else literal(task.interpreter)))
-            parts += _values("args=", task.args, scope)
-            packages: Options = [("packages=", literal(task.packages))] if task.packages else []
-            return Items("couler.run_script(", (*parts, *_files(step, scope), *self._rest(step, "script", scope),
-                                                *packages), ")")  # fmt: skip
-
-        return make
-
-    def _container(self, step: ir.Step, task: ir.ContainerTask) -> Callable[[Scope], Code | None]:
-        def make(scope: Scope) -> Code | None:
-            if not task.image:
-                return None
-            parts: list[tuple[str, Code]] = [("", text(task.image)), *_values("command=", task.command, scope)]
-            parts += _values("args=", task.args, scope)
-            policy: Options = [("pull_policy=", text(task.pull_policy))] if task.pull_policy else []
-            return Items("couler.run_container(", (*parts, *_files(step, scope), *policy,
-                                                   *self._rest(step, "container", scope)), ")")  # fmt: skip
-
-        return make
-
-    def _job(self, step: ir.Step, task: ir.JobTask) -> Callable[[Scope], Code | None]:
-        def make(scope: Scope) -> Code | None:
-            outputs = {output.name: output.field for output in task.outputs}
-            if not task.manifest.get("kind") or len(outputs) < len(task.outputs):
-                return None
-            if any(output.type != "any" for output in task.outputs):
-                return None
-            parts: list[tuple[str, Code]] = [("", literal(thaw(task.manifest))), ("", _predicates(task.success))]
-            parts += [("", _predicates(task.failure))] if task.failure else []
-            parts += [("outputs=", literal(outputs))] if outputs else []
-            parts += [("action=", text(task.action))] if task.action != "create" else []
-            parts += [] if task.owned else [("set_owner_reference=", "False")]
-            parts += [("delete_after=", "True")] if task.delete_after else []
-            return Items("couler.run_job(", (*parts, *self._rest(step, "job", scope)), ")")
-
-        return make
-
-    def _suspend(self, step: ir.Step, task: ir.SuspendTask) -> Callable[[Scope], Code | None]:
-        def make(scope: Scope) -> Code | None:
-            parts: list[tuple[str, Code]] = []
-            if task.duration is not None:
-                parts.append(("", seconds_code(task.duration)))
-            if task.message:
-                parts.append(("message=", json_code(task.message, scope)))
-            return Items("couler.suspend(", (*parts, *self._rest(step, "suspend", scope)), ")")
-
-        return make
-
-    def _rest(self, step: ir.Step, usual: str, scope: Scope) -> Options:
-        named: Options = [("step_name=", text(step.name))] if step.name != usual else []
-        return [*named, *step_options(step, scope)]
 
 
 Said = tuple[str, Code, list[Items], dict[str, str], list[str]]
@@ -408,66 +340,6 @@ def _is_map(step: ir.Step, task: ir.GroupTask) -> bool:
 def _clashes(parameters: tuple[ir.Parameter, ...], scope: Scope) -> bool:
     """Whether a parameter would hide a function of the file."""
     return any(parameter.name in scope.module.parts for parameter in parameters)
-
-
-def _values(before: str, values: tuple[ir.Value, ...], scope: Scope) -> list[tuple[str, Code]]:
-    return [(before, listed([value_code(value, scope) for value in values]))] if values else []
-
-
-def _files(step: ir.Step, scope: Scope) -> list[tuple[str, Code]]:
-    """``input=`` and ``output=`` of a script or container."""
-    parts: list[tuple[str, Code]] = []
-    if step.inputs:
-        parts.append(("input=", Items("{", tuple((f"{text(one.name)}: ", _input(one, scope)) for one in step.inputs),
-                                      "}")))  # fmt: skip
-    declared = step.outputs[:-1] if step.outputs[-1] == _RESULT else step.outputs
-    if declared:
-        parts.append(("output=", _outputs(declared)))
-    return parts
-
-
-def _input(item: ir.Input, scope: Scope) -> Code:
-    if isinstance(item.value, ir.StoredFile) and item.type == "file":
-        code = value_code(item.value, scope)
-    else:
-        wanted = item.type
-        if isinstance(item.value, ir.StoredFile):
-            code = call("couler.explicit.value", constructed(item.value), *([text(wanted)] if wanted != "any" else []))
-        else:
-            code = value_code(item.value, scope, wanted=wanted)
-    return Items("(", (("", code), ("", text(item.path))), ")") if item.path else code
-
-
-def _outputs(outputs: tuple[ir.Output, ...]) -> Code:
-    if all(output == ir.Output(name=output.name, type="file", path=output.path) for output in outputs):
-        return Items("{", tuple((f"{text(one.name)}: ", text(one.path)) for one in outputs), "}")
-    return listed([_one_output(output) for output in outputs])
-
-
-def _one_output(output: ir.Output) -> Code:
-    plain = ir.Output(name=output.name, type=output.type, path=output.path)
-    if output != plain or not output.path:
-        return constructed(output)
-    type_ = None if output.type == "str" else text(output.type)
-    name = None if output_name(output.path) == output.name else text(output.name)
-    return call("couler.create_parameter_artifact", text(output.path), type=type_, name=name)
-
-
-def _predicates(claims: tuple[ir.JobPredicate, ...]) -> Code:
-    """Claims as text where it reads back to the same, or from their constructors."""
-    written = ", ".join(_claim(claim) for claim in claims)
-    try:
-        if predicates(written, "job") == claims:
-            return text(written)
-    except CoulerError:
-        pass
-    return constructed_list(claims)
-
-
-def _claim(claim: ir.JobPredicate) -> str:
-    value = claim.value
-    shown = f"({','.join(map(str, value))})" if isinstance(value, tuple) else str(value)
-    return f"{claim.field} {claim.operator} {shown}"
 
 
 def list_of_seen(type_: str) -> str:
