@@ -1,0 +1,40 @@
+"""Whoever cannot run the cluster is told what is missing and where it comes from."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.engines.kubernetes import tools
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the cluster is for Linux")
+
+
+def test_every_missing_program_is_named_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    missing = tools.tools_missing()
+    assert [line for line in missing if line.split()[0] in tools.PROGRAMS] == [
+        f"{name} ({source})" for name, source in tools.PROGRAMS.items()
+    ]
+
+
+def test_a_toolchain_that_is_too_old_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = tmp_path / "go"
+    go.write_text("#!/bin/sh\necho go1.24.1\n")
+    go.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "Go 1.25.7 or newer (here is 1.24.1)" in tools.tools_missing()
+
+
+def test_without_the_switch_cluster_tests_say_how_to_run_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(tools.SWITCH, raising=False)
+    assert "make conformance-cluster" in tools.reason_to_skip()
+
+
+def test_with_the_switch_only_what_is_missing_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(tools.SWITCH, "1")
+    assert tools.reason_to_skip() == "; ".join(f"missing: {line}" for line in tools.tools_missing())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "missing: containerd (Debian package containerd)" in tools.reason_to_skip()
