@@ -1,6 +1,7 @@
 """A cluster on this machine in which Argo Workflows runs: ``python -m tests.engines.argo.cluster start``.
 
-Verbs: ``build`` (fill the cache), ``start``, ``status``, ``stop``. ``running()`` is the same for tests.
+Verbs: ``build`` (fill the cache), ``start``, ``status``, ``stop`` (those that ``start`` made; a test's ends with the
+test). ``running()`` is the same for tests.
 """
 
 from __future__ import annotations
@@ -117,7 +118,8 @@ def _status(_version: str) -> None:
 
 def _stop(_version: str) -> None:
     for record in list(records.found()):
-        records.erase(record)
+        if record.kept or not record.alive:
+            records.erase(record)
 
 
 VERBS: dict[str, Callable[[str], None]] = {"build": build, "start": _start, "status": _status, "stop": _stop}

@@ -116,6 +116,7 @@ def _prepare(name: str, forwards: Mapping[str, tuple[str, int]], *, outlive: boo
     paths = settings.Paths(files, files / "memory", executable())
     addresses = [settings.API_ADDRESS, settings.NODE_ADDRESS]
     node = Node(name, paths, namespaces.create(paths.memory, files / "logs", addresses, forwards, outlive=outlive))
+    node.details["ends"] = records.BY_HAND if outlive else records.WITH_OWNER
     node.remember()
     cgroups.create(name)
     _write_files(node)

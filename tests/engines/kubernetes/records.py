@@ -12,6 +12,9 @@ from pathlib import Path
 from tests.engines.kubernetes import cache, cgroups
 from tests.engines.kubernetes.namespaces import kill
 
+BY_HAND, WITH_OWNER = "when it is stopped", "with the process that made it"
+"""When a cluster ends."""
+
 GONE_SECONDS = 20.0
 """How long killed processes may take to leave their control groups."""
 
@@ -31,6 +34,11 @@ class Record:
     @property
     def alive(self) -> bool:
         return bool(self.started) and start_time(self.keeper) == self.started
+
+    @property
+    def kept(self) -> bool:
+        """Whether it stays when the process that made it ends, until somebody stops it."""
+        return self.details.get("ends") == BY_HAND
 
 
 def of_process(name: str, keeper: int, kubeconfig: str = "", details: Mapping[str, str] | None = None) -> Record:
