@@ -7,6 +7,7 @@ in the variable ``COULER_RUNNER`` (see `shipped`), and start it as ``python3 -c 
 - ``paths``: input name to the keys that lead to its value in what was given for it;
 - ``types``: input name to its type, unless it may be anything;
 - ``packages``: what to install before;
+- ``records``: output name to where the engine stores the file that is written: its value, for those who gather it;
 - ``signs``: pairs of texts: what stands in the source for something that an engine would evaluate, and for what;
 - ``retry_on``: names of exceptions that end with the exit code 76, so that an engine can tell them from others.
 
@@ -71,8 +72,10 @@ def execute(payload: dict[str, Any], source: str) -> int:
     _install(payload.get("packages", ()))
     result = run(payload)
     sys.stdout.flush()
+    for name, record in payload.get("records", {}).items():
+        result.get("outputs", {})[name] = dict(record, **{"$file": True})
     for output in payload["outputs"]:
-        if output["name"] in result.get("outputs", ()):
+        if output["type"] not in ("file", "folder") and output["name"] in result.get("outputs", ()):
             _check_type("output '{}'".format(output["name"]), output["type"], result["outputs"][output["name"]])
     if "error" in result:
         return _report(result["error"], payload.get("retry_on", ()))
@@ -82,7 +85,7 @@ def execute(payload: dict[str, Any], source: str) -> int:
 
 
 def _inputs(payload: dict[str, Any]) -> dict[str, Any]:
-    inputs = dict(payload.get("inputs", {}))
+    inputs = {name: _with_paths(value) for name, value in payload.get("inputs", {}).items()}
     for name, path in payload.get("paths", {}).items():
         for key in path:
             try:
@@ -91,6 +94,13 @@ def _inputs(payload: dict[str, Any]) -> dict[str, Any]:
                 message = f"the value for '{name}' has nothing at {key!r}: {json.dumps(inputs[name]):.200}"
                 raise SystemExit(_say(message)) from None
     return inputs
+
+
+def _with_paths(value: Any) -> Any:
+    """The paths at which stored files appear, for their records."""
+    if isinstance(value, dict) and "$files" in value:
+        return [record and {"$path": value["folder"] + "/" + record["path"]} for record in value["$files"]]
+    return {"$path": value["folder"]} if isinstance(value, dict) and "$one" in value else value
 
 
 def _check_type(what: str, wanted: str, value: Any) -> None:

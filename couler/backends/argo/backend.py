@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 VERSIONS = ("4.1", "4.0", "3.7", "3.6")
 
 _REFUSED = {
-    "map_files": "Argo cannot gather files; store them at a URL that the item names, and return the URL",
+    "map_container_files": "Argo gathers files of functions only; store them at a URL, and return the URL",
     "loop_files": "a template cannot hand a file to itself; store it at a URL, and carry the URL",
     "group_timeout": "Argo limits the time of pods and of whole workflows; set the limit on the steps inside",
     "job_conditions": "Argo compares plain fields; name a field such as status.succeeded instead of a condition",

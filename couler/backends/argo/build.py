@@ -24,6 +24,7 @@ class Build:
 
     Attributes:
         image: Image of functions and scripts that name none.
+        artifact_store: Kind of the repository for files.
         limit: Bytes that one value may have.
         stops: Whether nothing new starts after a failure.
         templates: Templates so far.
@@ -37,6 +38,7 @@ class Build:
     def __init__(self, image: str = IMAGE, limit: int = LIMIT, stops: bool = True, version: str = "4.1") -> None:
         self.version = tuple(int(part) for part in version.split("."))
         self.image = image
+        self.artifact_store = "s3"
         self.limit = limit
         self.stops = stops
         self.templates = Templates()

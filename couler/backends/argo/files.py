@@ -69,6 +69,19 @@ def location(stored: StoredFile) -> dict[str, Any]:
     )
 
 
+def key_location(store: str, key: str) -> dict[str, Any]:
+    """A place in the repository that Argo is configured with, as the field of an artifact.
+
+    Args:
+        store: Kind of the repository: ``s3``, ``gcs``, ``oss`` or ``azure``.
+        key: Key within it; it may hold tags of Argo.
+
+    >>> key_location("azure", "a/b")
+    {'azure': {'blob': 'a/b'}}
+    """
+    return {store: {"blob" if store == "azure" else "key": key}}
+
+
 _S3 = {
     "accesskey_id": "accessKeySecret",
     "accesskey_secret": "secretKeySecret",

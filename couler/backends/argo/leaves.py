@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +20,7 @@ from couler.backends.argo.attributes import (
 from couler.backends.argo.build import Build, called_template
 from couler.backends.argo.caching import memoize
 from couler.backends.argo.calls import call
-from couler.backends.argo.files import FILES, absolute, is_file_type, location, output_artifact
+from couler.backends.argo.files import FILES, absolute, is_file_type, key_location, location, output_artifact
 from couler.backends.argo.jobs import resource_template
 from couler.backends.argo.names import parameter_name, task_name
 from couler.backends.argo.units import UNWRITTEN, Given, Holes, Result, ScopeTypes, Text, Unit, inputs_of, outputs_of
@@ -135,6 +136,8 @@ class _Leaf:
         self.given_files: dict[str, Value] = {}
         self.results: dict[str, Result] = {}
         self.braces = False
+        self.gathers = step.foreach is not None and isinstance(step.task, FunctionTask)
+        self.records = self._records() if self.gathers else {}
 
     def unit(self) -> Unit:
         step, body = self.step, self._body()
@@ -145,6 +148,7 @@ class _Leaf:
         self.build.merge_options(step, whole)
         name = self.build.templates.add(task_name(step.name), whole, own=self.build.tells_failures)
         files = {output.name: output.type for output in self._declared() if is_file_type(output.type)}
+        files = {} if self.gathers else files
         taken = frozenset(self.items) if isinstance(step.task, FunctionTask) else frozenset()
         return Unit(name, parameters, self.given_files, self.results, files, items=taken)
 
@@ -198,7 +202,8 @@ class _Leaf:
         files = []
         for given in self.step.inputs:
             if self._is_file(given):
-                inputs[given.name] = self._file_input(given)
+                gathered = self._gathered_files(given)
+                inputs[given.name] = gathered if gathered is not None else self._file_input(given)
                 files.append(given.name)
                 continue
             value, path = self._without_path(given.value)
@@ -239,14 +244,16 @@ class _Leaf:
     def _filled(self, payload: dict[str, Any]) -> str:
         """The payload as JSON text with a tag for each hole."""
         inputs = payload.pop("inputs")
+        records = json.dumps(self.records)
         text = wire(payload)
         parts = ",".join(f"{wire(name)}:{_json_with_holes(value)}" for name, value in inputs.items())
-        return f'{text[:-1]},"inputs":{{{parts}}}}}'
+        stored = f',"records":{records}' if self.records else ""
+        return f'{text[:-1]}{stored},"inputs":{{{parts}}}}}'
 
     def _value_outputs(self) -> list[dict[str, Any]]:
         found = []
         for output in self._declared():
-            if is_file_type(output.type):
+            if is_file_type(output.type) and not self.gathers:
                 continue
             name = parameter_name(output.name)
             file = f"{OUTPUTS}/{output.name}"
@@ -382,7 +389,10 @@ class _Leaf:
             name = parameter_name(output.name)
             artifact = output_artifact(output, name)
             base_name = posixpath.basename(artifact["path"])
-            if base_name in seen:  # Argo would store both under this name; archives have the artifact's own
+            if self.gathers:  # stored where the one who gathers finds it
+                artifact["archive"] = {"none": {}}
+                artifact.update(key_location(self.build.artifact_store, self.records[output.name]["key"]))
+            elif base_name in seen:  # Argo would store both under this name; archives have the artifact's own
                 artifact.pop("archive", None)
             seen.add(base_name)
             found.append(artifact)
@@ -394,6 +404,37 @@ class _Leaf:
         if "file" in given.type or "folder" in given.type:
             return True
         return isinstance(given.value, StoredFile) or (given.type == "any" and bool(given.path))
+
+    def _records(self) -> dict[str, dict[str, str]]:
+        """Where the files of an item are stored, by output: what the function's runner tells instead of a value."""
+        found = {}
+        for output in self._declared():
+            if is_file_type(output.type):
+                prefix = f"{{{{workflow.name}}}}/couler/{task_name(self.step.name)}/{parameter_name(output.name)}"
+                path = f"{{{{pod.name}}}}/{posixpath.basename((output.path or output.name).rstrip('/'))}"
+                record = {"kind": output.type, "prefix": prefix, "path": path, "key": f"{prefix}/{path}"}
+                found[output.name] = record
+        return found
+
+    def _gathered_files(self, given: Input) -> _Files | None:
+        """Files of a map, or one of them: their records are a value, by which Argo finds them in its store."""
+        value = given.value
+        name = parameter_name(given.name)
+        folder = f"{INPUTS}/{name}"
+        if isinstance(value, ItemRef):
+            hole = self.holes.named(given.name, ItemRef(name=value.name if self.zipped else ""))
+            key = f"{{{{=fromJSON(inputs.parameters['{hole}']).key}}}}"
+            artifact = {"name": name, "path": f"{folder}/file", **key_location(self.build.artifact_store, key)}
+            self.artifacts.append(artifact)
+            return _Files(hole, f"{folder}/file", one=True)
+        if not given.type.startswith("list") or isinstance(value, ListOf):
+            return None
+        hole = self.holes.named(given.name, value)
+        records = f"filter(fromJSON(inputs.parameters['{hole}']), # != nil)"
+        key = f"{{{{=len({records}) > 0 ? {records}[0].prefix : 'none'}}}}"
+        location_ = key_location(self.build.artifact_store, key)
+        self.artifacts.append({"name": name, "path": folder, "optional": True, **location_})
+        return _Files(hole, folder)
 
     def _file_input(self, given: Input) -> Any:
         """Declare the artifacts of an input; the value for the function: a path, or a list of paths."""
@@ -433,7 +474,19 @@ class _Hole:
         self.name = name
 
 
+class _Files:
+    """A place in the payload where records of files go, with the folder in which the files appear."""
+
+    def __init__(self, hole: str, folder: str, *, one: bool = False) -> None:
+        self.hole = hole
+        self.folder = folder
+        self.one = one
+
+
 def _json_with_holes(value: Any) -> str:
+    if isinstance(value, _Files):
+        kind = "$one" if value.one else "$files"
+        return f'{{{wire(kind)}:{{{{inputs.parameters.{value.hole}}}}},"folder":{wire(value.folder)}}}'
     return f"{{{{inputs.parameters.{value.name}}}}}" if isinstance(value, _Hole) else wire(value)
 
 

@@ -468,11 +468,6 @@ class Scope(ScopeTypes):
         if step.loop is not None:
             unit = loop(step, unit, self, build, self.loops + 1 + _loops_inside(step))
         if step.foreach is not None:
-            if unit.files:
-                raise EngineError(
-                    f"step '{step.name}' writes files for each item of a map, which Argo cannot gather",
-                    "store them at a URL that the item names, and return the URL",
-                )
             if not direct:
                 unit = self._item_shell(step, unit, allowed)
             unit = mapping(step, unit, self, build, items)

@@ -51,6 +51,7 @@ FEATURES: Mapping[str, str] = {
     "map_group": "a nested workflow for each item of a list",
     "map_in_map": "a map inside a map",
     "map_files": "files for each item of a map",
+    "map_container_files": "files for each item of a map of scripts, containers or nested workflows",
     "loop": "repeating a step while a condition holds",
     "loop_carry": "inputs of a round from the round before",
     "loop_in_loop": "a loop inside a loop",
@@ -219,7 +220,8 @@ def _of_flow(step: Step) -> Iterator[str]:
                 "map_zip": len(lists) > 1,
                 "map_parallelism": step.foreach.parallelism is not None,
                 "map_group": type(step.task) is GroupTask,
-                "map_files": _maps_files(step),
+                "map_files": _maps_files(step) and type(step.task) is FunctionTask,
+                "map_container_files": _maps_files(step) and type(step.task) is not FunctionTask,
             }
         )
     if step.loop is not None:
