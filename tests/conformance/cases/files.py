@@ -103,6 +103,17 @@ def files_of_a_map() -> Any:
     return read_all(write.map(["c", "a", "b"]).note)
 
 
+@case("files", "map", "container", steps=items("makes", 2) | {"read_all": "succeeded"}, result=["b", "a"])
+def files_of_a_mapped_container() -> Any:
+    def body(text: Any) -> Any:
+        script = 'printf %s "$1" > made.txt'
+        return couler.run_container(
+            IMAGE, ["sh", "-c", script, "sh"], [text], output={"made": "made.txt"}, step_name="makes"
+        )
+
+    return read_all(couler.map(body, ["b", "a"]))
+
+
 @case(
     "files",
     "map",
