@@ -170,3 +170,9 @@ def test_yaml_is_read_as_kubernetes_reads_it() -> None:
     [found] = read_documents(text)
     first = {"b": True, "c": 15, "d": 1000.0, "e": "2001-01-01", "f": None, "g": "=", "h": 8}
     assert found == {"a": first, "i": first, "j": {**first, "b": 1}}
+
+
+def test_the_page_lists_every_code() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "importing.md").read_text(encoding="utf-8")
+    rows = [f"| {code} | {' | '.join(about)} |" for code, about in CODES.items()]
+    assert [line for line in page.splitlines() if line.startswith("| ARGO")] == rows

@@ -137,10 +137,7 @@ class Writer:
         handlers = holder.exit_handlers if isinstance(holder, ir.Workflow) else ()
         for handler in handlers:
             event = "" if handler.on == "always" else text(handler.on)
-            yield f"with couler.on_exit({event}):"
-            scope.depth += 1
-            yield from indented(statements.write((handler.step,)))
-            scope.depth -= 1
+            yield from statements.block([f"with couler.on_exit({event}):"], _writing(statements, handler))
         if holder.outputs:
             returned = _returned(holder.outputs, scope)
             if outputs_of:
@@ -167,6 +164,10 @@ class Writer:
         scope.functions.append((task, name))
         head = ["", "@couler.workflow", *scope.lines("", signature(name, task.parameters), ":")]
         return name, [*head, *indented(body or ["pass"]), ""]
+
+
+def _writing(statements: Statements, handler: ir.ExitHandler) -> Callable[[], Iterator[str]]:
+    return lambda: statements.write((handler.step,))
 
 
 def _declared(parameter: ir.Parameter, variable: str) -> Code:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from couler.core.ir import model as ir
@@ -39,6 +39,8 @@ class Statements:
         self._body = body
         self._alone = alone
         self._needed = needed
+        self._before_blocks: list[str] = []
+        self._blocks = 0
 
     def write(self, steps: tuple[ir.Step, ...]) -> Iterator[str]:
         """The lines; steps under the same condition stand in one block."""
@@ -57,11 +59,22 @@ class Statements:
         else:
             self.scope.label = "condition"
             head = list(self.scope.lines("with ", call("couler.when", condition_code(condition, self.scope)), ":"))
+        inside = [step.model_copy(update={"when": None}) for step in members]
+        yield from self.block(head, lambda: (line for step in inside for line in self._statement(step)))
+
+    def block(self, head: Iterable[str], body: Callable[[], Iterator[str]]) -> Iterator[str]:
+        """Statements inside of a ``with``; functions that they need stand before the outermost one."""
+        before = [] if self._blocks == 0 else self._before_blocks
+        self._before_blocks, self._blocks, self.scope.depth = before, self._blocks + 1, self.scope.depth + 1
+        lines = [*indented(body())]
+        self._blocks, self.scope.depth = self._blocks - 1, self.scope.depth - 1
+        yield from before if self._blocks == 0 else ()
         yield from head
-        self.scope.depth += 1
-        for step in members:
-            yield from indented(self._statement(step.model_copy(update={"when": None})))
-        self.scope.depth -= 1
+        yield from lines
+
+    def _around_blocks(self) -> Scope:
+        """The scope where functions stand."""
+        return replace(self.scope, depth=self.scope.depth - self._blocks) if self._blocks else self.scope
 
     # --- one step
 
@@ -75,7 +88,10 @@ class Statements:
         variable = self.scope.names.new(step.name, f"{step.name}_output")
         after = self._after(step)
         extras = [*extras, after] if after is not None else extras
-        yield from head
+        if self._blocks:
+            self._before_blocks += head
+        else:
+            yield from head
         yield from _assignment(self.scope, variable, code, extras, step.name in self._needed)
         types = {name: list_of_seen(type_) if step.foreach else type_ for name, type_ in outputs.items()}
         self.scope.steps[step.name] = Known(variable, first, types)
@@ -147,7 +163,7 @@ class Statements:
         if code is None:
             return None
         function = self.scope.names.new(f"one_{step.name}")
-        head = [f"def {function}({', '.join(names)}):", *self.scope.lines("return ", code, indent=1), ""]
+        head = [f"def {function}({', '.join(names)}):", *self._around_blocks().lines("return ", code, indent=1), ""]
         parts = [("", function), *[("", one) for one in lists], *bound]
         return first, Items("couler.map(", tuple(parts), ")"), [], outputs, ["", *head]
 
@@ -157,7 +173,7 @@ class Statements:
         if code is None:
             return None
         function = self.scope.names.new(f"one_{step.name}")
-        head = ["", f"def {function}():", *self.scope.lines("return ", code, indent=1), ""]
+        head = ["", f"def {function}():", *self._around_blocks().lines("return ", code, indent=1), ""]
         parts = (("", function), *self._rounds(loop, first))
         return first, Items("couler.loop(", parts, ")"), [], outputs, head
 
@@ -245,7 +261,7 @@ class Statements:
         fitting = all(types.get(item.name) == item.type and not item.path for item in step.inputs)
         if step.outputs or not fitting or not has_signature(task.parameters) or _clashes(task.parameters, self.scope):
             return None
-        function, head = self._body(task, step.name, self.scope)
+        function, head = self._body(task, step.name, self._around_blocks())
         options = step_options(step, self.scope)
         extras: list[Items] = [Items(".with_(", tuple(options), ")")] if options else []
         named = f".named({text(step.name)})" if step.name != function else ""
