@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from couler.backends.argo.options import CONTAINER, ENGINE, TASK, TEMPLATE_TYPES, options_of
+from couler.backends.argo.options import CALLS, CONTAINER, ENGINE, TASK, TEMPLATE_TYPES, options_of
 from couler.backends.argo.patches import combined
 from couler.backends.argo.units import Templates
 from couler.core.ir.model import Step
@@ -15,8 +15,6 @@ IMAGE = "python:3.11-slim"
 LIMIT = 256 * 1024
 """Bytes that one value may have: what Argo keeps of a standard output, and what fits into its objects."""
 PATCH = "podSpecPatch"
-CALLS = ("templateRef", "inline")
-"""Fields by which a task calls a template that is not the step's own."""
 
 
 class Build:

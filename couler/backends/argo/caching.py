@@ -76,7 +76,7 @@ def _key(step: Step, policy: CachePolicy, body: Mapping[str, Any], scope: ScopeT
 
 def _content(step: Step, policy: CachePolicy, body: Mapping[str, Any], scope: ScopeTypes) -> dict[str, Any]:
     """What the outputs depend on and is known now: what runs, and which outputs are asked for."""
-    process = next((body[kind] for kind in ("container", "script", "resource") if kind in body), {})
+    process: dict[str, Any] = next((body[kind] for kind in ("container", "script", "resource") if kind in body), {})
     if "resource" not in body:
         process = {name: process[name] for name in (*_HASHED, "env") if name in process}
         process["env"] = [one for one in process.get("env", ()) if one["name"] != "COULER_ATTEMPT"]

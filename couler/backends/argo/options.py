@@ -16,7 +16,7 @@ from couler.backends.argo.schema import problems_of
 from couler.core.errors import InvalidWorkflowError, Problem
 from couler.core.ir.graph import walk
 from couler.core.ir.json import thaw
-from couler.core.ir.model import ContainerTask, FunctionTask, ScriptTask, Step, Workflow
+from couler.core.ir.model import ContainerTask, FunctionTask, GroupTask, JobTask, ScriptTask, Step, Workflow
 from couler.core.passes import LOWERINGS
 
 ENGINE: Final = "argo"
@@ -26,6 +26,8 @@ METADATA: Final = "metadata"
 CRON: Final = "cronWorkflow"
 LAYOUT: Final = "layout"
 """Where the importer keeps names and shapes of the document that it read; no field of Argo."""
+CALLS: Final = ("templateRef", "inline")
+"""Fields by which a task calls a template that is not the step's own."""
 TEMPLATE_TYPES: Final = (
     "container", "script", "containerSet", "dag", "data", "http", "plugin", "resource", "steps", "suspend",
 )  # fmt: skip
@@ -97,7 +99,11 @@ def _of_workflow(options: dict[str, Any], version: str) -> Iterator[str]:
 
 def _of_step(step: Step, version: str) -> Iterator[str]:
     options = options_of(step)
-    yield from _checked("DAGTask", options.pop(TASK, {}), version, TASK)
+    task = options.pop(TASK, {})
+    yield from _checked("DAGTask", task, version, TASK)
+    for name in CALLS if isinstance(step.task, FunctionTask | GroupTask | JobTask) else ():
+        if isinstance(task, Mapping) and name in task:
+            yield f"{_shown(f'{TASK}.{name}')}: what the step does would not run; make it a container, script or pause"
     if runs_a_container(step) and CONTAINER in options:
         kind = "Container" if isinstance(step.task, ContainerTask) else "ScriptTemplate"
         yield from _checked(kind, options.pop(CONTAINER), version, CONTAINER)
