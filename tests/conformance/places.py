@@ -31,16 +31,22 @@ class Place:
     at_once: int = 1
 
 
+HERE = frozenset(["side by side", "ephemeral storage"])
+"""What this machine has."""
+ON_DOUBLE = frozenset(["ephemeral storage"])
+"""What the double has: it runs one step after the other."""
+
+
 @contextmanager
 def local() -> Iterator[Place]:
     """The local engine on this machine."""
-    yield Place("local", outcome_on_local, frozenset(["side by side"]))
+    yield Place("local", outcome_on_local, HERE)
 
 
 @contextmanager
 def argo_played() -> Iterator[Place]:
     """Documents for Argo on the double of its controller."""
-    yield Place("argo", lambda case, root: outcome_on_double(case, "argo", root))
+    yield Place("argo", lambda case, root: outcome_on_double(case, "argo", root), ON_DOUBLE)
 
 
 @contextmanager

@@ -10,12 +10,10 @@ from tests.conformance.catalogue import CASES
 from tests.conformance.expected import declared, refused
 from tests.conformance.local import outcome_on_local
 from tests.conformance.outcome import differences
-
-HAS = frozenset(["side by side"])
-"""What this machine offers besides the engine; see `Case.needs`."""
+from tests.conformance.places import HERE
 
 REFUSED = {case.name for case in CASES.values() if refused(case, declared("local"))}
-RUNNABLE = [case for case in CASES.values() if case.name not in REFUSED and case.needs <= HAS]
+RUNNABLE = [case for case in CASES.values() if case.name not in REFUSED and case.needs <= HERE]
 
 
 @pytest.fixture(scope="session")

@@ -120,10 +120,15 @@ def fetch(path: str) -> str:
 
 
 @case("resources", steps=succeeded("give", "container"), outputs={"a": 1, "b": "2"})
-def cores_memory_and_storage() -> Any:
-    small = couler.Resources(cpu=0.1, memory="64Mi", ephemeral_storage="10Mi")
+def cores_and_memory() -> Any:
+    small = couler.Resources(cpu=0.1, memory="64Mi")
     printed = couler.run_container(IMAGE, ["printf", "2"], resources=small)
     return {"a": give(1).with_(cpu=0.25, memory="128Mi"), "b": printed}
+
+
+@case("resources", steps=succeeded("give"), result=1, needs=("ephemeral storage",))
+def storage_on_the_machine() -> Any:
+    return give(1).with_(resources=couler.Resources(ephemeral_storage="10Mi"))
 
 
 @case("resources", steps=succeeded("give"), result=1, needs=("gpu",))
