@@ -12,7 +12,8 @@ from tests.engines.argo import cluster
 from tests.engines.argo.cluster import Cluster
 from tests.engines.kubernetes.tools import reason_to_skip
 
-pytestmark = [pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()), pytest.mark.timeout(1800)]
+WHY_NOT = reason_to_skip(cluster.build)
+pytestmark = [pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT), pytest.mark.timeout(600)]
 
 WORKFLOWS = "/apis/argoproj.io/v1alpha1/namespaces/default/workflows"
 ENDED = ("Succeeded", "Failed", "Error")

@@ -8,9 +8,27 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import platformdirs
+
+
+class NotBuiltError(Exception):
+    """A thing is not in the cache, and is not to be built now."""
+
+
+_may_build: ContextVar[bool] = ContextVar("may_build", default=True)
+
+
+@contextmanager
+def as_it_is() -> Iterator[None]:
+    """In this block nothing is built: what is not kept raises ``NotBuiltError``."""
+    token = _may_build.set(False)
+    try:
+        yield
+    finally:
+        _may_build.reset(token)
 
 
 def folder() -> Path:
@@ -28,18 +46,33 @@ def kept(name: str, inputs: list[Path | str], make: Callable[[Path], None]) -> P
 
     Returns:
         Where the result is.
+
+    Raises:
+        NotBuiltError: It would have to be made, in a block of ``as_it_is``.
     """
     target, digest = folder() / name, digest_of(inputs)
-    stamp = target.with_name(target.name + ".made-from")
+    if _is_kept(target, digest):
+        return target
+    if not _may_build.get():
+        raise NotBuiltError(name)
     with locked(target):
-        if not (target.exists() and stamp.exists() and stamp.read_text() == digest):
+        if not _is_kept(target, digest):
             new = target.with_name(target.name + ".new")
             _remove(new)
             make(new)
             _remove(target)
             new.rename(target)
-            stamp.write_text(digest)
+            _stamp(target).write_text(digest)
     return target
+
+
+def _is_kept(target: Path, digest: str) -> bool:
+    stamp = _stamp(target)
+    return target.exists() and stamp.exists() and stamp.read_text() == digest
+
+
+def _stamp(target: Path) -> Path:
+    return target.with_name(target.name + ".made-from")
 
 
 def digest_of(inputs: list[Path | str]) -> str:

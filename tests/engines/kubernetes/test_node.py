@@ -16,7 +16,8 @@ from tests.engines.kubernetes import cgroups, holder, node, records
 from tests.engines.kubernetes.node import Node
 from tests.engines.kubernetes.tools import reason_to_skip
 
-pytestmark = [pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip()), pytest.mark.timeout(1800)]
+WHY_NOT = reason_to_skip(node.build)
+pytestmark = [pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT), pytest.mark.timeout(600)]
 
 PODS = "/api/v1/namespaces/default/pods"
 ROOT = Path(__file__).resolve().parents[3]

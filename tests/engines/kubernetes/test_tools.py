@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.kubernetes import tools
+from tests.engines.kubernetes import cache, tools
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the cluster is for Linux")
 
@@ -30,11 +30,20 @@ def test_a_toolchain_that_is_too_old_is_missing(tmp_path: Path, monkeypatch: pyt
 
 def test_without_the_switch_cluster_tests_say_how_to_run_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(tools.SWITCH, raising=False)
-    assert "make conformance-cluster" in tools.reason_to_skip()
+    assert "make conformance-cluster" in tools.reason_to_skip(build=lambda: None)
 
 
-def test_with_the_switch_only_what_is_missing_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_the_switch_the_missing_programs_are_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(tools.SWITCH, "1")
-    assert tools.reason_to_skip() == "; ".join(f"missing: {line}" for line in tools.tools_missing())
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "missing: containerd (Debian package containerd)" in tools.reason_to_skip()
+    assert "missing: containerd (Debian package containerd)" in tools.reason_to_skip(build=lambda: None)
+
+
+def test_tests_do_not_wait_for_a_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(tools.SWITCH, "1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(tools, "tools_missing", list)
+    reason = tools.reason_to_skip(build=lambda: cache.kept("bin/thing", [], lambda target: target.touch()))
+    assert reason == "bin/thing is not built: python -m tests.engines.argo.cluster build"
+    cache.kept("bin/thing", [], lambda target: target.touch())
+    assert tools.reason_to_skip(build=lambda: cache.kept("bin/thing", [], lambda target: target.touch())) == ""

@@ -7,7 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+from tests.engines.kubernetes import cache
 
 SWITCH = "COULER_TEST_CLUSTER"
 """Environment variable that lets the test suite start clusters."""
@@ -57,8 +60,19 @@ def _dotted(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 
-def reason_to_skip() -> str:
-    """Why tests that need the cluster do not run here; empty when they do."""
+def reason_to_skip(build: Callable[[], object]) -> str:
+    """Why tests that need a cluster do not run here; empty when they do.
+
+    Args:
+        build: Builds what the cluster is made of; tests do not wait for that, so all of it must be in the cache.
+    """
     if os.environ.get(SWITCH) != "1":
         return f"starts a cluster: runs with {SWITCH}=1, as in `make conformance-cluster`"
-    return "; ".join(f"missing: {line}" for line in tools_missing())
+    if missing := tools_missing():
+        return "; ".join(f"missing: {line}" for line in missing)
+    try:
+        with cache.as_it_is():
+            build()
+    except cache.NotBuiltError as error:
+        return f"{error} is not built: python -m tests.engines.argo.cluster build"
+    return ""
