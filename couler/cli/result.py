@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from couler.artifacts import is_file
 from couler.cli.failures import INTERRUPTED, OK, RUN_FAILED, say
 from couler.cli.output import can_draw, emit, emit_records, table
 from couler.core.errors import CoulerError
@@ -63,9 +64,14 @@ def _headline(run: Run) -> str:
 
 
 def show_outputs(run: Run) -> None:
-    """Print outputs, one a line, shortened; files by their path."""
-    files = run.files
-    for name, value in run.outputs.items():
+    """Print outputs, one a line, shortened; files by their path, or where they are kept when that is elsewhere."""
+    outputs = run.outputs
+    here = any(is_file(value) and "url" not in value for value in outputs.values())
+    files = run.files if here else {}
+    for name, value in outputs.items():
+        if is_file(value) and "url" in value:
+            click.echo(f"{name}: {value['url']}")
+            continue
         if name in files:
             click.echo(f"{name}: {_near_path(files[name])}")
             continue
