@@ -121,9 +121,14 @@ def _around(step: Step) -> Facts:
         "daemon": step.daemon,
         "sidecars": [sidecar.name for sidecar in step.sidecars],
         "env": [variable.name for variable in step.env],
-        "secrets": sorted((use.secret.name, use.secret.key, use.env, bool(use.path)) for use in step.secrets),
+        "secrets": sorted(
+            (use.secret.name, use.secret.key, way)
+            for use in step.secrets
+            for way in (use.env, "file" * bool(use.path))
+            if way
+        ),
         "volumes": sorted((volume.path, volume.source) for volume in step.volumes),
-        "files_in": sorted(item.name for item in step.inputs if is_file(item.type) and not is_list(item.type)),
+        "files_in": sorted(item.name for item in step.inputs if is_file(item.type)),
         "files_out": sorted(name for name, output in outputs_of_one(step).items() if is_file(output.type)),
         "defaults": sorted(output.name for output in step.outputs if output.default is not None),
     }
@@ -131,7 +136,7 @@ def _around(step: Step) -> Facts:
         facts["amounts"] = {
             key: value
             for key, value in {
-                "cpu": None if resources.cpu is None else f"{resources.cpu:g}",
+                "cpu": None if resources.cpu is None else f"{round(resources.cpu, 3):g}",
                 "memory": resources.memory,
                 "ephemeral-storage": resources.ephemeral_storage,
                 resources.gpu_kind: str(resources.gpu) if resources.gpu else None,
@@ -167,11 +172,6 @@ def retry_facts(retry: Retry | None) -> Facts | None:
 def is_file(type_: str) -> bool:
     """Whether values of a type are files or folders, or lists of them."""
     return "file" in type_ or "folder" in type_
-
-
-def is_list(type_: str) -> bool:
-    """Whether values of a type are lists."""
-    return type_.startswith("list")
 
 
 def digest(text: str) -> str:

@@ -220,9 +220,7 @@ class _Reader:
             "env": [one["name"] for one in given if "valueFrom" not in one],
             "secrets": sorted([*_secret_variables(given), *_secret_files(template, container)]),
             "volumes": sorted(_volumes(template, container, self.spec)),
-            "files_in": sorted(
-                one["name"] for one in inputs.get("artifacts", ()) if not one["name"].startswith("couler-")
-            ),
+            "files_in": sorted(_file_inputs(inputs)),
             "files_out": sorted(
                 one["name"] for one in outputs.get("artifacts", ()) if not one["name"].endswith("-stored")
             ),
@@ -325,6 +323,12 @@ def seconds(duration: str) -> float:
     return float(sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)(ms|s|m|h|)", duration)))
 
 
+def _file_inputs(inputs: Json) -> set[str]:
+    """Names of inputs; a list of files is several artifacts with numbers."""
+    names = [one["name"] for one in inputs.get("artifacts", ()) if not one["name"].startswith("couler-")]
+    return {re.sub(r"-\d+$", "", name) for name in names}
+
+
 def _amounts(container: Json) -> dict[str, str]:
     limits = dict(container.get("resources", {}).get("limits", {}))
     if limits.get("cpu", "").endswith("m"):
@@ -332,19 +336,19 @@ def _amounts(container: Json) -> dict[str, str]:
     return limits
 
 
-def _secret_variables(given: list[Json]) -> Iterator[tuple[str, str, str, bool]]:
+def _secret_variables(given: list[Json]) -> Iterator[tuple[str, str, str]]:
     for one in given:
         if "valueFrom" in one:
             key = one["valueFrom"]["secretKeyRef"]
-            yield key["name"], key["key"], one["name"], False
+            yield key["name"], key["key"], one["name"]
 
 
-def _secret_files(template: Json, container: Json) -> Iterator[tuple[str, str, str, bool]]:
+def _secret_files(template: Json, container: Json) -> Iterator[tuple[str, str, str]]:
     mounted = {mount["name"] for mount in container.get("volumeMounts", ())}
     for volume in template.get("volumes", ()):
         secret = volume.get("secret", {})
         if volume["name"] in mounted and "items" in secret:
-            yield secret["secretName"], secret["items"][0]["key"], "", True
+            yield secret["secretName"], secret["items"][0]["key"], "file"
 
 
 _SOURCES = {
