@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 from tests.engines.kubernetes import cache, golang, images
 
 HERE = Path(__file__).resolve().parent
-DEFAULT = "4.0.7"
 VERSIONS = ("4.0.7", "3.7.18")
 """Those that have a ``go.mod`` under ``binaries/``: the newest Go module of each line of Argo that is kept up."""
+DEFAULT = os.environ.get("COULER_TEST_ARGO", VERSIONS[0])
 
 LINKS = {"workflow/executor/osspecific/signal_linux.go": "signal_darwin.go"}
 """Symbolic links of the source tree: Go module archives cannot hold them, and the executor does not build without."""
@@ -64,7 +65,12 @@ def build(version: str = DEFAULT) -> Argo:
     image = images.of_executable(
         f"argoexec-{version}", executor, image_name(version), {"/etc/nsswitch.conf": "hosts: files dns\n"}
     )
-    return Argo(version, controller, image, source / "manifests" / "base" / "crds" / "full")
+    return Argo(version, controller, image, source / "manifests" / "base" / "crds" / _kind_of_definitions(version))
+
+
+def _kind_of_definitions(version: str) -> str:
+    """What the release installs by default: with the whole schema from 4.0 on, before that without."""
+    return "minimal" if version.startswith("3.") else "full"
 
 
 def _whole_source(version: str, module: str) -> Path:

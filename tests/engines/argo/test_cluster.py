@@ -143,7 +143,7 @@ def _run(running: Cluster, templates: list[Any], **spec: Any) -> dict[str, Any]:
 def _log(running: Cluster, node: dict[str, Any]) -> str:
     workflow, _, number = node["id"].rpartition("-")
     pod = f"{workflow}-{node['templateName']}-{number}"
-    return str(running.api.get(f"/api/v1/namespaces/default/pods/{pod}/log?container=main"))
+    return running.api.text(f"/api/v1/namespaces/default/pods/{pod}/log?container=main")
 
 
 def _value(name: str) -> dict[str, Any]:

@@ -52,9 +52,12 @@ class Api:
         self._trust = ssl.create_default_context(cafile=cluster["certificate-authority"])
 
     def get(self, path: str) -> Any:
-        """What stands at a path: parsed JSON, or text where it is not JSON (``/readyz``, a pod's log)."""
-        text = self._ask("GET", path).decode()
-        return json.loads(text) if text.startswith(("{", "[")) else text
+        """The object, or the list of objects, at a path."""
+        return json.loads(self.text(path))
+
+    def text(self, path: str) -> str:
+        """What stands at a path that holds no object: a health endpoint, a pod's log."""
+        return self._ask("GET", path).decode()
 
     def create(self, path: str, body: Object) -> Object:
         return json.loads(self._ask("POST", path, json.dumps(body), "application/json"))
@@ -123,6 +126,6 @@ def place_of(document: Object, namespace: str) -> str:
 def answers(api: Api, path: str) -> bool:
     """Whether a health endpoint says that all is well."""
     try:
-        return api.get(path) == "ok"
+        return api.text(path) == "ok"
     except (ApiError, OSError, HTTPException):
         return False

@@ -39,13 +39,13 @@ def machine() -> Iterator[Node]:
 def test_a_pod_runs_its_program_and_its_output_is_its_log(machine: Node) -> None:
     done = _run(machine, "prints", ["python3", "-c", "import socket; print(socket.gethostname())"])
     assert done["status"]["phase"] == "Succeeded"
-    assert machine.api.get(f"{PODS}/prints/log") == "prints\n"
+    assert machine.api.text(f"{PODS}/prints/log") == "prints\n"
 
 
 def test_a_pod_reaches_the_api_server_by_the_address_it_is_told(machine: Node) -> None:
     ask = 'curl --silent --insecure "https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT/readyz"'
     _run(machine, "asks", ["sh", "-c", ask])
-    assert machine.api.get(f"{PODS}/asks/log") == "ok"
+    assert machine.api.text(f"{PODS}/asks/log") == "ok"
 
 
 def test_more_memory_than_the_limit_ends_the_container(machine: Node) -> None:
@@ -63,7 +63,7 @@ def test_a_claim_is_given_a_volume_that_outlives_a_pod(machine: Node) -> None:
     mounts = {"volumeMounts": [{"name": "kept", "mountPath": "/kept"}]}
     _run(machine, "writes", ["sh", "-c", "echo words > /kept/file"], mounts, volumes)
     _run(machine, "reads", ["cat", "/kept/file"], mounts, volumes)
-    assert machine.api.get(f"{PODS}/reads/log") == "words\n"
+    assert machine.api.text(f"{PODS}/reads/log") == "words\n"
 
 
 def test_settings_of_the_whole_machine_stay_as_they_were(machine: Node) -> None:
