@@ -6,9 +6,23 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from couler.backends.argo.wire import BRACE, quoted
+from couler.backends.argo.build import PATCH, Build
+from couler.backends.argo.names import NameTable, object_name
+from couler.backends.argo.wire import BRACE, static_text
+from couler.core.errors import EngineError
 from couler.core.ir.json import thaw
-from couler.core.ir.model import Resources, Retry, SecretUse, Step, Toleration, Volume
+from couler.core.ir.model import (
+    Backoff,
+    Resources,
+    Retry,
+    RetryOn,
+    SecretUse,
+    Sidecar,
+    Step,
+    SuspendTask,
+    Toleration,
+    Volume,
+)
 from couler.core.ir.quantities import amount
 
 FOLDER = "/tmp/couler/work"
@@ -39,17 +53,36 @@ def duration(seconds: float) -> str:
 # --- attempts and time --------------------------------------------------------------------------------------------
 
 
-def retry_strategy(retry: Retry) -> dict[str, Any]:
+def retry_strategy(step: Step, retry: Retry, build: Build) -> dict[str, Any]:
     """``retryStrategy`` of a template; attempts after any failure unless outcomes are named."""
     strategy: dict[str, Any] = {"limit": str(retry.limit), "retryPolicy": "Always"}
-    backoff = retry.backoff
-    if backoff.initial:
-        strategy["backoff"] = {"duration": duration(backoff.initial), "factor": str(max(1, round(backoff.factor)))}
-        if backoff.maximum is not None:
-            strategy["backoff"]["cap"] = duration(backoff.maximum)
+    if retry.backoff.initial:
+        strategy["backoff"] = _backoff(step, retry.backoff, build)
     if retry.on is not None:
         strategy["expression"] = " || ".join(_outcomes(retry))
     return strategy
+
+
+def _backoff(step: Step, backoff: Backoff, build: Build) -> dict[str, Any]:
+    """Waiting between attempts, as near as Argo comes."""
+    factor = max(1, round(backoff.factor))
+    found = {"duration": duration(backoff.initial), "factor": str(factor)}
+    if factor != backoff.factor:
+        build.note(
+            f"step '{step.name}' waits {factor} times as long each time, not {backoff.factor:g}: factors are whole"
+        )
+    if backoff.jitter:
+        build.note(f"step '{step.name}' waits without jitter: Argo has none")
+    if backoff.maximum is None:
+        return found
+    if build.version < WITH_CAP:
+        build.note(f"step '{step.name}' may wait longer than {backoff.maximum:g} seconds: Argo has no bound before 3.7")
+        return found
+    return {**found, "cap": duration(backoff.maximum)}
+
+
+WITH_CAP = (3, 7)
+"""Version of Argo from which on waiting between attempts has a bound."""
 
 
 def _outcomes(retry: Retry) -> Iterable[str]:
@@ -65,11 +98,6 @@ def _outcomes(retry: Retry) -> Iterable[str]:
         yield "lastRetry.message matches '(?i)evicted|preempt|pod deleted|node.*(lost|shutdown)'"
     if on.timeout:
         yield "lastRetry.message matches '(?i)deadline'"
-
-
-def rounded_backoff(retry: Retry | None) -> bool:
-    """Whether the engine can only come near the waiting that was asked for."""
-    return retry is not None and bool(retry.backoff.initial) and retry.backoff.factor != round(retry.backoff.factor)
 
 
 def memory_patch(retry: Retry, resources: Resources | None) -> str:
@@ -150,20 +178,18 @@ def with_brace(container: dict[str, Any], *, needed: bool = False) -> None:
         container["env"] = [{"name": BRACE, "value": "{"}, *container.get("env", ())]
 
 
-def storage(step: Step, claims: dict[str, dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Volumes and mounts of a step.
+def storage(step: Step, build: Build) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Volumes and mounts of a step; claims that the run makes are added to those of the build.
 
-    Args:
-        step: The step.
-        claims: Claims that the run makes, by name; new ones are added.
+    Raises:
+        EngineError: Another step wants the claim in another way.
     """
     volumes: list[dict[str, Any]] = []
     mounts: list[dict[str, Any]] = []
     for index, volume in enumerate(step.volumes):
         name = f"volume-{index}"
         if volume.source == "new_claim":
-            name = volume.name or f"{step.name}-{index}"
-            claims[name] = _claim(name, volume)
+            name = _claim(step, index, volume, build.claims)
         else:
             volumes.append({"name": name, **_SOURCES[volume.source](volume)})
         mount = {"name": name, "mountPath": volume.path}
@@ -176,11 +202,22 @@ def storage(step: Step, claims: dict[str, dict[str, Any]]) -> tuple[list[dict[st
     return volumes, mounts
 
 
-def _claim(name: str, volume: Volume) -> dict[str, Any]:
-    return {
+def _claim(step: Step, index: int, volume: Volume, claims: dict[str, dict[str, Any]]) -> str:
+    """The name of a claim that the run makes: one for all steps that give it a name, else one of the step's own."""
+    name = object_name(volume.name or f"{step.name}-{index}")
+    if not volume.name:
+        name = NameTable(claims).add(name)
+    made = {
         "metadata": {"name": name},
         "spec": {"accessModes": [volume.access_mode], "resources": {"requests": {"storage": volume.size}}},
     }
+    if claims.setdefault(name, made) != made:
+        raise EngineError(
+            f"step '{step.name}' wants the new volume '{volume.name}' with {volume.size} for {volume.access_mode}, and "
+            "another step wants it otherwise",
+            "give both the same size and access mode, or the volumes different names",
+        )
+    return name
 
 
 def _secret_volume(name: str, use: SecretUse) -> dict[str, Any]:
@@ -201,8 +238,12 @@ _SOURCES: Mapping[str, Callable[[Volume], Mapping[str, Any]]] = {
 }
 
 
-def around(step: Step, body: dict[str, Any], claims: dict[str, dict[str, Any]]) -> None:
-    """Write the attributes of a step that stand beside its container into the body of its template."""
+def around(step: Step, body: dict[str, Any], build: Build) -> None:
+    """Write the attributes of a step that stand beside its container into the body of its template.
+
+    Raises:
+        EngineError: It is a pause with a time limit, which Argo does not keep.
+    """
     if step.service_account:
         body["serviceAccountName"] = step.service_account
     if step.resources is not None:
@@ -210,34 +251,50 @@ def around(step: Step, body: dict[str, Any], claims: dict[str, dict[str, Any]]) 
     if step.labels:
         body["metadata"] = {"labels": dict(step.labels)}
     if step.sidecars:
-        body["sidecars"] = [
-            {
-                "name": one.name,
-                "image": one.image,
-                **({"command": list(one.command)} if one.command else {}),
-                **({"args": list(one.args)} if one.args else {}),
-                **({"env": [{"name": k, "value": v} for k, v in one.env.items()]} if one.env else {}),
-            }
-            for one in step.sidecars
-        ]
+        body["sidecars"] = [_sidecar(one) for one in step.sidecars]
     if step.daemon:
         body["daemon"] = True
+        build.note(
+            f"the daemon '{step.name}' has an address of its own on Argo, {{{{tasks.{step.name}.ip}}}}, which other "
+            "steps get by an option for their task"
+        )
     if step.timeout is not None:
-        body["activeDeadlineSeconds"] = str(math.ceil(step.timeout))
-    attempts(step, body)
+        _limit(step, step.timeout, body)
+    attempts(step, body, build)
 
 
-def attempts(step: Step, body: dict[str, Any]) -> None:
+def _sidecar(one: Sidecar) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": one.name, "image": one.image}
+    if one.command:
+        found["command"] = [static_text(text) for text in one.command]
+    if one.args:
+        found["args"] = [static_text(text) for text in one.args]
+    if one.env:
+        found["env"] = [{"name": name, "value": static_text(text)} for name, text in one.env.items()]
+    with_brace(found)
+    return found
+
+
+def _limit(step: Step, seconds: float, body: dict[str, Any]) -> None:
+    """The time limit of an attempt; Argo keeps it for pods only."""
+    if not isinstance(step.task, SuspendTask):
+        body["activeDeadlineSeconds"] = str(math.ceil(seconds))
+    elif step.task.duration is None or step.task.duration > seconds:
+        raise EngineError(
+            f"step '{step.name}' is a pause with a time limit, which Argo does not keep",
+            "leave the limit out, or set one for the whole workflow",
+        )
+
+
+def attempts(step: Step, body: dict[str, Any], build: Build) -> None:
     """Write a step's retries into the body of its template."""
     retry = step.retry
     if retry is None or not retry.limit:
         return
-    body["retryStrategy"] = retry_strategy(retry)
-    patch = memory_patch(retry, step.resources)
-    if patch:
-        body["podSpecPatch"] = patch
-
-
-def memo_text(text: str) -> str:
-    """A text inside the expression of a memoization key."""
-    return quoted(text)
+    body["retryStrategy"] = retry_strategy(step, retry, build)
+    if retry.escalation is None:
+        return
+    if patch := memory_patch(retry, step.resources):
+        body[PATCH] = patch
+    if retry.on != RetryOn(out_of_memory=True):
+        build.note(f"step '{step.name}' gets more memory with each further attempt, whatever the failure was")

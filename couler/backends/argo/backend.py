@@ -10,6 +10,7 @@ from couler.backends.argo.build import IMAGE, LIMIT, Build
 from couler.backends.argo.document import document
 from couler.backends.argo.options import check_options, note_on_others
 from couler.backends.argo.preflight import preflight
+from couler.backends.argo.versions import notes_on_version, problems_of_version
 from couler.backends.base import Declaration, Emitted
 from couler.core.errors import EngineLimitError
 from couler.core.ir.features import FEATURES
@@ -55,10 +56,7 @@ class ArgoBackend:
             InvalidWorkflowError: Options for Argo are none that Argo has.
             EngineError: Argo cannot say what the workflow says.
         """
-        build, made = _made(workflow, version, options)
-        findings = preflight([made], version or VERSIONS[0])
-        problems = tuple(f"{one.message}; {one.do}" for one in findings if one.severity == "error")
-        notes = (*build.notes, *(f"{one.message}; {one.do}" for one in findings if one.severity == "warning"))
+        made, notes, problems = _made(workflow, version or VERSIONS[0], options)
         if options.get("format") == "json":
             documents = {f"{workflow.name}.argo.json": json.dumps(made, ensure_ascii=False, indent=2) + "\n"}
         else:
@@ -71,9 +69,8 @@ class ArgoBackend:
         Raises:
             EngineLimitError: Argo would not take it, or could not finish it.
         """
-        _, made = _made(workflow, version, options)
-        findings = preflight([made], version or VERSIONS[0])
-        if problems := [f"{one.message}; {one.do}" for one in findings if one.severity == "error"]:
+        made, _, problems = _made(workflow, version or VERSIONS[0], options)
+        if problems:
             raise EngineLimitError(workflow.name, f"argo@{version or VERSIONS[0]}", problems)
         return made
 
@@ -84,14 +81,19 @@ class ArgoBackend:
         return ArgoEngine(**options)
 
 
-def _made(workflow: Workflow, version: str, options: Mapping[str, Any]) -> tuple[Build, dict[str, Any]]:
+def _made(
+    workflow: Workflow, version: str, options: Mapping[str, Any]
+) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
+    """The object, what the reader should know of it, and why Argo would not take or finish it."""
     check_options(workflow, version)
     build = Build(
-        options.get("image") or IMAGE,
-        options.get("max_value") or LIMIT,
-        workflow.on_failure == "stop",
-        version or VERSIONS[0],
+        options.get("image") or IMAGE, options.get("max_value") or LIMIT, workflow.on_failure == "stop", version
     )
     for note in note_on_others(workflow):
         build.note(note)
-    return build, document(workflow, build, options.get("kind") or "", options.get("namespace") or "")
+    made = document(workflow, build, options.get("kind") or "", options.get("namespace") or "")
+    findings = preflight([made], version)
+    problems = [f"{one.message}; {one.do}" for one in findings if one.severity == "error"]
+    warnings = [f"{one.message}; {one.do}" for one in findings if one.severity == "warning"]
+    notes = (*build.notes, *notes_on_version(made, version), *warnings)
+    return made, notes, (*problems, *problems_of_version(made, version))

@@ -44,7 +44,7 @@ def call(step: Step, scope: ScopeTypes, build: Build) -> Unit:
         "dag": {"tasks": [task]},
         **outputs_of(values, artifacts),
     }
-    attempts(step, body)
+    attempts(step, body, build)
     build.merge_options(step, body)
     build.note(f"step '{step.name}' runs a template of another object, which decides its image, resources and limits")
     given = {one.name: one.type for one in declared if is_file_type(one.type)}

@@ -141,7 +141,7 @@ class _Leaf:
 
     def unit(self) -> Unit:
         step, body = self.step, self._body()
-        around(step, body, self.build.claims)
+        around(step, body, self.build)
         parameters = {**self.holes.parameters, **self.texts}
         whole = {**inputs_of(parameters, self.artifacts), **body}
         memoize(step, whole, self.scope, self.build)
@@ -360,7 +360,7 @@ class _Leaf:
             container["env"] = env
         if step.resources is not None and (amounts := container_resources(step.resources)):
             container["resources"] = amounts
-        volumes, mounts = storage(step, self.build.claims)
+        volumes, mounts = storage(step, self.build)
         if mounts:
             container["volumeMounts"] = mounts
         if kind == "container" or step.task.kind == "script":

@@ -514,7 +514,7 @@ class Scope(ScopeTypes):
                 f"step '{step.name}' is a nested workflow with a time limit, which Argo does not have",
                 "set the limit on the steps inside it, or on the whole workflow",
             )
-        attempts(step, body)
+        attempts(step, body, self.build)
         self.build.merge_options(step, body)
         name = self.build.templates.add(task_name(step.name), body)
         return Unit(name, parameters, artifacts, inner.results(), inner.files())
