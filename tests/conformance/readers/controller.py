@@ -7,6 +7,7 @@ the same time, talk to Kubernetes, and everything that compiled workflows do not
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -49,6 +50,7 @@ class Controller:
                 raise ValueError(f"the argument '{given['name']}' has no value")
             self.globals[f"workflow.parameters.{given['name']}"] = value
         self.global_files: dict[str, Any] = {}
+        self._pods = itertools.count(1)
 
     def run(self) -> tuple[NodeState, NodeState | None]:
         """The node of the whole workflow, and that of its exit handlers."""
@@ -123,7 +125,13 @@ class Controller:
             return _Dag(self, task, template, inputs, artifacts).run()
         if not any(kind in template for kind in _LEAVES):
             raise ValueError(f"template '{template['name']}' is of a kind that the double does not know")
-        values = {**self.globals, **facts, **{f"inputs.parameters.{key}": value for key, value in inputs.items()}}
+        pod = {"pod.name": f"{self.globals['workflow.name']}-{template['name']}-{next(self._pods)}"}
+        values = {
+            **self.globals,
+            **facts,
+            **pod,
+            **{f"inputs.parameters.{key}": value for key, value in inputs.items()},
+        }
         return self.run_pod(replaced(template, values), artifacts, task)
 
     def _keep_globals(self, template: Json, node: NodeState) -> None:

@@ -67,6 +67,11 @@ class Pods:
         approved = "duration" in (template["suspend"] or {}) or next(self._decisions) == "approve"
         return NodeState(task, template["name"], "Suspend", "Succeeded" if approved else "Failed", body=template)
 
+    def stored(self, artifact: Json) -> Path | None:
+        """Where the store keeps an artifact whose place in the store its template says; None for others."""
+        key = artifact.get("s3", {}).get("key")
+        return None if key is None else self._folder / "store" / key
+
     @property
     def left(self) -> float | None:
         """Seconds that are left of the time of the whole run."""
@@ -154,6 +159,9 @@ class _Pod:
             target.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(given, Path):
                 copy(given, target)
+            elif (place := self.pods.stored(given)) is not None:
+                if place.exists():
+                    copy(place, target)
             elif "raw" in given:
                 target.write_text(given["raw"]["data"], encoding="utf-8", newline="")
         volumes = {volume["name"]: volume for volume in self.template.get("volumes", ())}
@@ -264,6 +272,9 @@ class _Pod:
             path = self.here(given["path"])
             if path.exists():
                 outputs.artifacts[given["name"]] = path
+                if (place := self.pods.stored(given)) is not None:
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    copy(path, place)
             elif not given.get("optional"):
                 self._lacks(given["name"], given["path"])
         return outputs
