@@ -112,6 +112,9 @@ CASES = [
                 "containerSet": {"containers": [{"name": "one", "image": "x", "command": ["x"]}]}}),
         LINT, "none is called 'main'",
     ),
+    Case("labels", "a name with a space", around(leaf(metadata={"labels": {"a b": "c"}})), NOBODY, "'a b'"),
+    Case("labels", "a value with a space", workflow(dag(task()), leaf(), metadata={
+        "name": "w", "labels": {"a": "b c"}}), SCHEMA, "'b c'"),
     Case("template-count", "201", workflow(dag(task()), leaf(), *[leaf(f"t{n}") for n in range(199)]), SCHEMA, "201"),
     Case("task-count", "201", workflow(dag(*[task(f"t{n}") for n in range(201)]), leaf()), SCHEMA, "201"),
     Case("task-count", "none", workflow(dag()), BOTH, "no tasks"),

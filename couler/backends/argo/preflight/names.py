@@ -35,6 +35,7 @@ KEYWORDS: Final = frozenset(
     ],
 )
 RESERVED: Final = frozenset(("wait", "supervisor"))
+LABEL: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 WORD: Final = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
 
 
@@ -172,3 +173,26 @@ def main_container(document: Document) -> Iterator[tuple[str, str]]:
         is_exchanging = inputs.get("artifacts") or outputs.get("artifacts") or outputs.get("parameters")
         if held and is_exchanging and "main" not in names:
             yield template.where, "the containers have outputs or input files, and none is called 'main'"
+
+
+def labels(document: Document) -> Iterator[tuple[str, str]]:
+    """Labels that Kubernetes does not take, on the object, on runs of it and on pods."""
+    outer = mapping(mapping(document.data.get("spec")).get("workflowMetadata"))
+    holders = [("", document.metadata), ("workflowMetadata", outer)]
+    holders += [(field, mapping(document.spec.get(field))) for field in ("workflowMetadata", "podMetadata")]
+    holders += [(template.where, mapping(template.data.get("metadata"))) for template in document.templates]
+    for where, holder in holders:
+        for key, value in mapping(holder.get("labels")).items():
+            if not _is_label_key(text(key)):
+                yield where, f"the label {key!r} has a name that labels may not have"
+            if "{{" not in text(value) and not _is_label(text(value)):
+                yield where, f"the label {key!r} has the value {value!r}, which labels may not have"
+
+
+def _is_label_key(key: str) -> bool:
+    prefix, slash, name = key.rpartition("/")
+    return bool(name) and _is_label(name) and (not slash or bool(OBJECT_NAME.fullmatch(prefix)))
+
+
+def _is_label(value: str) -> bool:
+    return len(value) <= LONGEST_LABEL and LABEL.fullmatch(value) is not None

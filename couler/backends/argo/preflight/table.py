@@ -46,6 +46,11 @@ RULES: Final = (
         "outputs and input files are those of the container 'main' (workflow/validate)",
         "call one container 'main'",
     ),
+    Rule(
+        "labels", "error", names.labels,
+        "Kubernetes takes 63 letters, digits, '-', '_' and '.', with letters or digits around them",
+        "rename the label, or keep the text in the description",
+    ),
     Rule("template-count", "error", sizes.templates, SCHEMA, SPLIT),
     Rule("task-count", "error", sizes.tasks, SCHEMA, SPLIT),
     Rule("input-count", "error", sizes.inputs, SCHEMA, "pass several values as one object"),
