@@ -83,8 +83,10 @@ class Api:
         while (left := end - time.monotonic()) > 0:
             query = urllib.parse.urlencode({"watch": "true", "timeoutSeconds": max(1, int(left)), **(selector or {})})
             with self._open("GET", f"{path}?{query}", timeout=left + 5) as reply:
-                for line in reply:
-                    yield json.loads(line)["object"]
+                for event in map(json.loads, reply):
+                    if event["type"] == "ERROR":
+                        break  # the server has forgotten where this watch stands: begin anew
+                    yield event["object"]
 
     def wait(self, path: str, name: str, holds: Callable[[Object], bool], seconds: float) -> Object:
         """The object of that name below the path, as soon as the condition holds for it.

@@ -64,6 +64,7 @@ def etcd(paths: Paths) -> list[str]:
         "--initial-advertise-peer-urls=http://127.0.0.1:2380",
         "--initial-cluster=default=http://127.0.0.1:2380",
         "--unsafe-no-fsync",
+        f"--quota-backend-bytes={4 << 30}",
         "--log-level=warn",
     ]
 
