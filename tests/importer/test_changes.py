@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from couler.backends.argo.importer import Imported, import_argo, to_argo
 from couler.backends.argo.importer.conditions import write_when
@@ -79,6 +80,8 @@ def test_a_condition(step: str) -> None:
     calls = {call["name"]: call for call in template(after, "flip-and-tell")["steps"][1]}
     assert calls[step]["when"] == "{{=steps['flip'].outputs.result=='it\\'s'}}"
     assert before != after
+    again = import_argo(yaml.safe_dump(after)).workflows[0]
+    assert [one.when for one in again.steps if one.name == step] == [condition]
 
 
 def test_a_condition_that_goes_away() -> None:
@@ -199,3 +202,30 @@ def test_changed_conditions_compare_texts_as_they_are(text: str) -> None:
     for given in (text, f"{text}!"):
         [found] = validator.evaluate([when], {"inputs.parameters.x": given})
         assert (found.runs, found.error, found.when_error) == (given == text, "", "")
+
+
+def test_the_place_of_a_file_among_the_arguments() -> None:
+    text = """
+kind: Workflow
+metadata: {name: page}
+spec:
+  entrypoint: main
+  arguments: {artifacts: [{name: page, s3: {bucket: old, key: page, keyFormat: x}}]}
+  templates:
+  - name: main
+    inputs: {artifacts: [{name: page}]}
+    steps:
+    - - {name: show, template: show, arguments: {artifacts: [{name: page, from: "{{inputs.artifacts.page}}"}]}}
+  - name: show
+    inputs: {artifacts: [{name: page, path: /page}]}
+    container: {image: "alpine:3", command: [cat, /page]}
+"""
+    imported = import_argo(text)
+    assert documents(to_argo(imported)) == documents(f"apiVersion: argoproj.io/v1alpha1\n{text}")
+    [show] = imported.workflows[0].steps
+    file = ir.StoredFile(url="s3://old/page", options={"region": "eu-west-1"})
+    [given] = [item.model_copy(update={"value": file}) for item in show.inputs]
+    edited = imported.workflows[0].model_copy(update={"steps": (show.model_copy(update={"inputs": (given,)}),)})
+    [after] = documents(to_argo(Imported((edited,), ())))
+    [artifact] = after["spec"]["arguments"]["artifacts"]
+    assert artifact["s3"] == {"bucket": "old", "key": "page", "region": "eu-west-1", "keyFormat": "x"}

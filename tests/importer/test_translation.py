@@ -148,6 +148,9 @@ READING = Reading({"x": "x"}, {}, {"a": {"result": None}}, lambda name: None, la
         ("{{inputs.parameters.x}} >= 2.5", ">=", 2.5),
         ("({{steps.a.outputs.result}} < 3)", "<", 3),
         ("{{inputs.parameters.x}}", "==", "true"),
+        ("{{= inputs.parameters['x'] == 'it\\'s' }}", "==", "it's"),
+        ('{{=steps["a"].outputs.result != "b c"}}', "!=", "b c"),
+        ("{{=asInt(inputs.parameters.x) > 3}}", ">", 3),
     ],
 )
 def test_comparisons(text: str, operator: str, right: object) -> None:
@@ -158,7 +161,16 @@ def test_comparisons(text: str, operator: str, right: object) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{{=1 > 0}}", "{{inputs.parameters.y}} == 1", "{{inputs.parameters.x}} =~ 'a'", "a", "{{steps.a.status}} == b"],
+    [
+        "{{=1 > x}}",
+        "{{=inputs.parameters.x > 'a'}}",
+        "{{=inputs.parameters.x == 5}}",
+        "{{=len('a') > 0}}",
+        "{{inputs.parameters.y}} == 1",
+        "{{inputs.parameters.x}} =~ 'a'",
+        "a",
+        "{{steps.a.status}} == b",
+    ],
 )
 def test_other_conditions_are_not_guessed(text: str) -> None:
     with pytest.raises(Untranslatable):

@@ -33,7 +33,7 @@ def read_when(text: str, reading: Reading) -> ir.Condition:
         Untranslatable: It uses what couler's conditions lack.
     """
     if "{{=" in text:
-        raise Untranslatable("an expression")
+        return _read_expression(text, reading)
     for match in TAG.finditer(text):
         if reading.reference(match[1].strip()) is None:
             raise Untranslatable(match[0])
@@ -43,6 +43,36 @@ def read_when(text: str, reading: Reading) -> ir.Condition:
     if parser.rest:
         raise Untranslatable(parser.rest[0][1])
     return found
+
+
+_EXPRESSION = re.compile(r"\{\{=(.*)\}\}", re.DOTALL)
+_KEY = r"""\[(?:'([^']+)'|"([^"]+)")\]"""
+_PATH = re.compile(
+    rf"(?P<numeric>as(?:Int|Float)\()?(?P<path>(?:steps|tasks){_KEY}\.outputs\.(?:result|parameters{_KEY})|"
+    rf"(?:inputs|workflow)\.parameters(?:{_KEY}|\.\w+)|workflow\.status)(?(numeric)\))"
+)
+
+
+def _read_expression(text: str, reading: Reading) -> ir.Condition:
+    """A condition written as one expression: comparisons of references with texts, or of numbers with numbers."""
+    match = _EXPRESSION.fullmatch(text.strip())
+    if match is None:
+        raise Untranslatable("an expression")
+    plain = _PATH.sub(_as_tag, match[1])
+    words = _PLAIN_PARTS.sub("", plain)
+    orders = re.search(r"[<>]", _QUOTED.sub("", match[1])) is not None
+    wrapped = [found["numeric"] is not None for found in _PATH.finditer(match[1])]
+    if words.strip() or re.search(r"[=!]=\s*\d", plain) or any(one != orders for one in wrapped):
+        raise Untranslatable("an expression")
+    return read_when(plain, reading)
+
+
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*[\"]""")
+_PLAIN_PARTS = re.compile(rf"\{{\{{[^{{}}]*\}}\}}|{_QUOTED.pattern}|-?\d+(?:\.\d+)?|&&|\|\||[!=<>]=|[<>!()]")
+
+
+def _as_tag(found: re.Match[str]) -> str:
+    return "{{" + re.sub(_KEY, lambda key: f".{key[1] or key[2]}", found["path"]) + "}}"
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:

@@ -13,7 +13,8 @@ from couler.backends.argo.importer.objects import ABOUT, CRON, tags_of, write_do
 from couler.backends.argo.importer.process import Facts
 from couler.backends.argo.importer.reading import as_text, items_of
 from couler.backends.argo.importer.report import Finding
-from couler.backends.argo.importer.tags import Reading, Writing
+from couler.backends.argo.importer.stores import read_location
+from couler.backends.argo.importer.tags import NOWHERE, Reading, Writing
 from couler.backends.argo.importer.templates import TemplateReader, default_of
 from couler.backends.argo.importer.types import calls_of
 from couler.core.ir import model as ir
@@ -80,6 +81,9 @@ class _DocumentReader:
         self._template = next((one for one in items_of(self._spec.get("templates")) if one.get("name") == entry), {})
         self._inputs = [as_text(one.get("name")) for one in
                         items_of((self._template.get("inputs") or {}).get("parameters"))]  # fmt: skip
+        artifacts = items_of((self._spec.get("arguments") or {}).get("artifacts"))
+        located = {as_text(one.get("name")): read_location(one) for one in artifacts}
+        self._files = {name: file for name, file in located.items() if file != ir.StoredFile(url=NOWHERE)}
         self._idents = dict(self._parameters)
         for name in self._inputs:
             if name not in self._idents:
@@ -110,6 +114,8 @@ class _DocumentReader:
         renamed = {ident: original for original, ident in self._idents.items() if ident != original}
         if renamed:
             self._layout["names"] = renamed
+        if self._files:
+            self._layout["files"] = self._addresses()
         if facts := {key: value for key, value in self._templates.facts.items() if value}:
             self._layout["templates"] = facts
         unused = [one for one in self._templates.templates if one not in self._templates.used]
@@ -144,7 +150,7 @@ class _DocumentReader:
         facts = self._templates.facts.setdefault(self._entry, {})
         reading = Reading(
             {name: self._idents[name] for name in self._inputs}, {}, {}, self._parameters.get,
-            lambda tag: self._templates.note("ARGO030", path, tag),
+            lambda tag: self._templates.note("ARGO030", path, tag), files=self._files,
         )  # fmt: skip
         if self._template.get("steps") is None and not self._template.get("dag"):
             step = self._templates.leaf(self._entry, self._template, reading, facts, path)
@@ -153,8 +159,11 @@ class _DocumentReader:
             nested = NestedReader(self._templates, self._entry, self._template, reading, facts, path)
             steps, outputs = nested.read()
         scope = ir.GroupTask(steps=steps, outputs=outputs)
-        writing = Writing(parameters=tags_of(self._idents, self._inputs))
+        writing = Writing(parameters=tags_of(self._idents, self._inputs), files=self._addresses())
         return settled(self._templates, self._entry, self._template, scope, writing, path), outputs
+
+    def _addresses(self) -> dict[str, str]:
+        return {file.url: name for name, file in self._files.items()}
 
     def _reference(self, name: str) -> ir.Step:
         """A workflow that is the one of another object."""

@@ -9,6 +9,7 @@ from couler.backends.argo.importer.difference import merged
 from couler.backends.argo.importer.jobs import spec_of_child
 from couler.backends.argo.importer.process import Facts, write_volume
 from couler.backends.argo.importer.reading import as_text
+from couler.backends.argo.importer.stores import write_location
 from couler.backends.argo.importer.tags import Writing, constant_text
 from couler.backends.argo.importer.types import calls_of
 from couler.backends.argo.importer.writing import TemplateWriter, options_of, with_raw
@@ -82,18 +83,21 @@ def _entry(workflow: ir.Workflow, layout: Facts, writer: TemplateWriter) -> dict
     names = {originals.get(one.name, one.name): one for one in workflow.parameters}
     inputs = layout.get("inputs", [])
     name = layout.get("entrypoint") or layout.get("root") or "main"
+    tags = tags_of({key: one.name for key, one in names.items()}, inputs)
+    writing = Writing(parameters=tags, files=layout.get("files", {}))
     reference = spec_of_child(workflow.steps[0]) if layout.get("reference") and workflow.steps else None
     if reference is not None:
         spec["workflowTemplateRef"] = reference["workflowTemplateRef"]
     else:
-        writing = Writing(parameters=tags_of({key: one.name for key, one in names.items()}, inputs))
         name = writer.add(name, _first_template(workflow, name, layout, names, writer, writing))
     if layout.get("entrypoint") or not layout:
         spec["entrypoint"] = name
     if "root" not in layout:
         own = layout.get("own", {})
-        if arguments := [_argument(key, one) for key, one in names.items() if key not in own]:
-            spec["arguments"] = {"parameters": arguments}
+        parameters = [_argument(key, one) for key, one in names.items() if key not in own]
+        artifacts = [{"name": key, **write_location(file)} for key, file in writing.used.items()]
+        arguments = {kind: found for kind, found in (("parameters", parameters), ("artifacts", artifacts)) if found}
+        spec |= {"arguments": arguments} if arguments else {}
         spec |= _exit(workflow, layout, writer)
     return spec
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from couler.backends.argo.importer.reading import as_text, items_of
 from couler.backends.argo.importer.stores import read_location
-from couler.backends.argo.importer.tags import Reading, Writing
+from couler.backends.argo.importer.tags import NOWHERE, Reading, Writing
 from couler.core.ir import model as ir
 from couler.core.ir.quantities import amount
 
@@ -263,6 +263,8 @@ def read_files(template: Mapping[str, Any], reading: Reading) -> tuple[ir.Input,
             continue
         known = reading.artifacts.get(name)
         value: ir.Value = ir.ParameterRef(name=known) if known else read_location(item)
+        if value == ir.StoredFile(url=NOWHERE) and name in reading.files:
+            value = reading.files[name]
         found.append(ir.Input(name=name, value=value, type="file", path=path))
     return tuple(found)
 

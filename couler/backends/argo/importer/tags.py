@@ -36,6 +36,7 @@ class Reading:
         note: Reports a tag that stays text.
         after_all: Whether this runs when everything has ended.
         item: Whether the item of a loop may be named.
+        files: Input artifact to the file that the arguments of the workflow say it is.
     """
 
     inputs: Mapping[str, str]
@@ -45,6 +46,7 @@ class Reading:
     note: Callable[[str], None]
     after_all: bool = False
     item: bool = False
+    files: Mapping[str, ir.StoredFile] = field(default_factory=dict)
 
     def value(self, text: Any) -> ir.Value:
         """The value that a text with tags stands for."""
@@ -105,6 +107,8 @@ class Reading:
         found = self.reference(name) if "{{" in tag else None
         if found is not None:
             return found
+        if (known := self.files.get(name.removeprefix("inputs.artifacts."))) is not None:
+            return known
         self.note(tag)
         return ir.StoredFile(url=NOWHERE + name)
 
@@ -116,10 +120,14 @@ class Writing:
     Attributes:
         prefix: ``steps`` or ``tasks``; empty inside of a template, where outputs of others cannot be named.
         parameters: Parameter of the scope to its tag.
+        files: Address to the artifact among the workflow's arguments that has it.
+        used: These artifacts with their files, as they were met.
     """
 
     prefix: str = "tasks"
     parameters: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    used: dict[str, ir.StoredFile] = field(default_factory=dict)
 
     def text(self, value: ir.Value) -> str:
         """The text with tags for a value.
@@ -157,6 +165,9 @@ class Writing:
                 return ".".join(["item", *map(str, value.path)])
             case ir.RunRef() if value.field in _RUN_FACTS.values():
                 return next(tag for tag, fact in _RUN_FACTS.items() if fact == value.field)
+            case ir.StoredFile() if value.url in self.files:
+                self.used[self.files[value.url]] = value
+                return f"inputs.artifacts.{self.files[value.url]}"
             case ir.StoredFile() if value.url.startswith(NOWHERE):
                 return value.url.removeprefix(NOWHERE)
             case _:

@@ -223,7 +223,7 @@ def _inputs(parameters: Iterable[ir.Parameter], facts: Facts) -> dict[str, Any]:
 
 def _input_file(item: ir.Input, writing: Writing) -> dict[str, Any]:
     made: dict[str, Any] = {"name": item.name, "path": item.path}
-    if isinstance(item.value, ir.StoredFile):
+    if isinstance(item.value, ir.StoredFile) and item.value.url not in writing.files:
         return {**made, **write_location(item.value)}
     tag = writing.tag(item.value, file=True)
     return {**made, "name": tag.rpartition(".")[2]}
@@ -232,7 +232,8 @@ def _input_file(item: ir.Input, writing: Writing) -> dict[str, Any]:
 def _argument_file(name: str, value: ir.Value, writing: Writing) -> list[dict[str, Any]]:
     if isinstance(value, ir.StoredFile) and not value.url.removeprefix(NOWHERE):
         return []
-    if isinstance(value, ir.StoredFile) and not value.url.startswith(NOWHERE):
+    stored = isinstance(value, ir.StoredFile) and not value.url.startswith(NOWHERE)
+    if isinstance(value, ir.StoredFile) and stored and value.url not in writing.files:
         return [{"name": name, **write_location(value)}]
     return [{"name": name, "from": "{{" + writing.tag(value, file=True) + "}}"}]
 
