@@ -103,6 +103,11 @@ class Settings:
     token: str | None = _setting(
         None, reference(), "Where the token for that server is: env:NAME or file:PATH.", shown_reference
     )
+    argo_kind: str | None = _setting(
+        None,
+        choice("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow"),
+        "Kind of object that is compiled for Argo; CronWorkflow with a schedule and else Workflow when not set.",
+    )
     log_level: str = _setting(
         "warning", choice("debug", "info", "warning", "error"), "How much couler says about itself."
     )
