@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import couler
 from couler.core.ir.graph import references, upstream, walk
@@ -27,11 +28,11 @@ def names_of(workflow: Workflow) -> Names:
     return Names(scopes, handlers, tuple(output.name for output in workflow.outputs))
 
 
-def outcome_on_double(case: Case, target: str, root: Path) -> Outcome:
-    """Compile a case, play the documents, and tell what came of it in couler's words."""
+def outcome_on_double(case: Case, target: str, root: Path, **options: Any) -> Outcome:
+    """Compile a case with options of the engine, play the documents, and tell what came of it in couler's words."""
     workflow = case.workflow()
     values = with_defaults(workflow, given(case, root))
-    compiled = couler.compile(workflow, target)
+    compiled = couler.compile(workflow, target, **options)
     folder = root / "pods" / case.name
     folder.mkdir(parents=True)
     parameters = {name: json.dumps(value).replace("{{", "{\\u007b") for name, value in values.items()}

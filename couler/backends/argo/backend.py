@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from couler.backends.argo.build import IMAGE, LIMIT, Build
+from couler.backends.argo.build import IMAGE, LIMIT, MOST_TASKS, Build
 from couler.backends.argo.document import document
 from couler.backends.argo.options import check_options, note_on_others
 from couler.backends.argo.preflight import preflight
@@ -50,7 +50,8 @@ class ArgoBackend:
             version: Version of Argo; the newest when empty.
             options: ``format`` (``yaml`` or ``json``), ``kind`` (of the object, such as ``WorkflowTemplate``; a
                 CronWorkflow when there is a schedule, else a Workflow), ``namespace``, ``image`` (for functions and
-                scripts that name none) and ``max_value`` (bytes that one value may have).
+                scripts that name none), ``max_value`` (bytes that one value may have) and ``max_tasks`` (steps in one
+                template, after which they are written as several).
 
         Raises:
             InvalidWorkflowError: Options for Argo are none that Argo has.
@@ -87,7 +88,11 @@ def _made(
     """The object, what the reader should know of it, and why Argo would not take or finish it."""
     check_options(workflow, version)
     build = Build(
-        options.get("image") or IMAGE, options.get("max_value") or LIMIT, workflow.on_failure == "stop", version
+        options.get("image") or IMAGE,
+        options.get("max_value") or LIMIT,
+        workflow.on_failure == "stop",
+        version,
+        options.get("max_tasks") or MOST_TASKS,
     )
     for note in note_on_others(workflow):
         build.note(note)

@@ -16,6 +16,9 @@ LIMIT = 256 * 1024
 """Bytes that one value may have: what Argo keeps of a standard output, and what fits into its objects."""
 PATCH = "podSpecPatch"
 
+MOST_TASKS = 180
+"""Steps in one DAG template: Argo allows 200 tasks, and some are added to those of the steps."""
+
 
 class Build:
     """One compilation.
@@ -31,9 +34,17 @@ class Build:
         notes: What the reader should know.
         base_names: File names of outputs, by scope, step and output.
         version: Version of Argo, such as ``4.1``.
+        most_tasks: Steps, and what is added to them, that one DAG template holds.
     """
 
-    def __init__(self, image: str = IMAGE, limit: int = LIMIT, stops: bool = True, version: str = "4.1") -> None:
+    def __init__(
+        self,
+        image: str = IMAGE,
+        limit: int = LIMIT,
+        stops: bool = True,
+        version: str = "4.1",
+        most_tasks: int = MOST_TASKS,
+    ) -> None:
         self.version = tuple(int(part) for part in version.split("."))
         self.image = image
         self.artifact_store = "s3"
@@ -47,6 +58,7 @@ class Build:
         self.workflow_name = ""
         self.tells_failures = False
         self.failing: dict[str, str] = {}
+        self.most_tasks = most_tasks
 
     def note(self, text: str) -> None:
         """Remember something for the reader, once."""

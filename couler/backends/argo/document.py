@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from couler.backends.argo.build import PATCH, Build, merge
+from couler.backends.argo.divided import DividedScope
 from couler.backends.argo.exits import TEMPLATE as EXIT
 from couler.backends.argo.exits import exit_template, exports, reads_failures
 from couler.backends.argo.names import object_name, parameter_name, task_name
 from couler.backends.argo.options import CRON, METADATA, options_of
 from couler.backends.argo.patches import combined
-from couler.backends.argo.scope import Scope
 from couler.backends.argo.wire import wire
 from couler.core.errors import ConfigError, EngineError, near
 from couler.core.ir.model import Parameter, Schedule, Workflow
@@ -129,7 +129,7 @@ def _spec(workflow: Workflow, build: Build) -> dict[str, Any]:
         spec["serviceAccountName"] = workflow.service_account
     names = exports(workflow)
     build.tells_failures = reads_failures(workflow)
-    scope = Scope(workflow.steps, workflow.parameters, workflow.outputs, build, top=True, exports=names)
+    scope = DividedScope(workflow.steps, workflow.parameters, workflow.outputs, build, top=True, exports=names)
     entry = {"name": spec["entrypoint"], **scope.body()}
     last = [{"name": EXIT, **exit_template(workflow, build, names)}] if workflow.exit_handlers else []
     if build.claims:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 _TASK = re.compile(r"[a-z][a-z0-9-]*")
 _PARAMETER = re.compile(r"[A-Za-z0-9_-]+")
@@ -14,6 +14,9 @@ _KEYWORDS = frozenset([
 ])  # fmt: skip
 """Words of the language in which ``depends`` is evaluated."""
 _LONGEST = 60
+PART = "part"
+PARTS = "parts"
+_PART = re.compile(rf"({PART}|{PARTS})-\d+(-\d+)?")
 
 
 def task_name(name: str) -> str:
@@ -70,6 +73,19 @@ class NameTable:
             found = f"{name}-{number}"
         self._taken.add(found)
         return found
+
+
+def is_part(task: str, steps: Container[str]) -> bool:
+    """Whether a task of a scope runs a part of its steps, or a part of its parts, and is none of its steps itself.
+
+    Args:
+        task: Name of the task.
+        steps: Names of the tasks of all steps of the scope, see `task_names`.
+
+    >>> is_part("part-2", ["train"]), is_part("part-2", ["train", "part-2"]), is_part("parts-1", ["train"])
+    (True, False, True)
+    """
+    return task not in steps and _PART.fullmatch(task) is not None
 
 
 def task_names(names: Iterable[str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -96,10 +96,11 @@ class Scope(ScopeTypes):
         self.exports = exports or {}
         self.outputs = outputs
         self.tasks = task_names(self.steps)
+        self.upstream = {step.name: upstream(step) for step in steps}
         self._task_names = NameTable(self.tasks.values())
         self._choices: list[dict[str, Any]] = []
         self._in_outputs = False
-        self.fail_fast = build.stops and _has_branches(steps)
+        self.fail_fast = build.stops and _has_branches(self.upstream)
         self.wanted_items = _wanted_items(steps)
         self.read = _read_outputs(steps, outputs)
         self.varying = varying_texts(steps)
@@ -172,7 +173,7 @@ class Scope(ScopeTypes):
         }
         if self.build.stops or not tested:
             return ""
-        waited_for = {name for step in self.steps.values() for name in upstream(step)}
+        waited_for = {name for names in self.upstream.values() for name in names}
         return " ".join(self.tasks[name] for name in self.steps if name in tested or name not in waited_for)
 
     # --- one task ------------------------------------------------------------------------------------------------
@@ -194,15 +195,21 @@ class Scope(ScopeTypes):
         return task
 
     def _depends(self, step: Step) -> str:
-        tested = {test.step for test in statuses(step.after_condition)} if step.after_condition is not None else ()
         terms = []
-        for name in upstream(step):
-            if name not in self.tasks:
-                continue
+        for name in self._waits_for(step):
             task = self.tasks[name]
-            hard = name in tested and not self.steps[name].allow_failure and not self.build.stops
-            terms.append(f"({task} || {task}.Failed || {task}.Errored)" if hard else task)
+            terms.append(f"({task} || {task}.Failed || {task}.Errored)" if self._survives(step, name) else task)
         return " && ".join(terms)
+
+    def _waits_for(self, step: Step) -> list[str]:
+        """Steps beside it that a step waits for."""
+        return [name for name in self.upstream[step.name] if name in self.tasks]
+
+    def _survives(self, step: Step, name: str) -> bool:
+        """Whether a step may run after another has failed, whose failure is not allowed, because it asks for that."""
+        if self.build.stops or step.after_condition is None or self.steps[name].allow_failure:
+            return False
+        return any(test.step == name for test in statuses(step.after_condition))
 
     def _argument(self, value: Given) -> str:
         if isinstance(value, Text):
@@ -269,7 +276,8 @@ class Scope(ScopeTypes):
         for other, option in reversed(list(zip(names[:-1], value.options[:-1], strict=True))):
             exists = conjunction(claims(option, self))
             chosen = f"({exists} ? {quoted(other)} : {chosen})" if exists else quoted(other)
-        steps = dict.fromkeys(self.tasks[option.step] for option in value.options if option.step in self.tasks)
+        beside = self._beside()
+        steps = dict.fromkeys(self.tasks[option.step] for option in value.options if option.step in beside)
         files = [
             {"name": other, "from": f"{{{{{self._file_tag(option)}}}}}", "optional": True}
             for other, option in zip(names, value.options, strict=True)
@@ -277,9 +285,13 @@ class Scope(ScopeTypes):
         return {
             "name": name,
             "template": self.build.templates.add("first-file", body),
-            "depends": " && ".join(steps),
+            **({"depends": " && ".join(steps)} if steps else {}),
             **arguments_of({"chosen": f"{{{{={chosen}}}}}"}, files),
         }
+
+    def _beside(self) -> Container[str]:
+        """Steps whose tasks stand in the same template as what is being written."""
+        return self.tasks
 
     def _first_file(self, value: FirstOf) -> str:
         text = ""
@@ -309,7 +321,8 @@ class Scope(ScopeTypes):
         return found
 
     def _find_guards(self, step: Step) -> Iterable[str]:
-        for origin in sorted(self._soft_origins_of_after(step), key=list(self.steps).index):
+        origins = self._soft_origins_of_after(step)
+        for origin in sorted(origins, key=list(self.steps).index) if origins else ():
             yield f"({self._status_is(origin, 'failed')}) == false"
         for value in _needed(step):
             yield from claims(value, self)
@@ -488,9 +501,11 @@ class Scope(ScopeTypes):
 
     def _group(self, step: Step, task: GroupTask) -> Unit:
         loops = self.loops + (1 if step.loop is not None else 0)
+        from couler.backends.argo.divided import DividedScope  # it is a scope itself
+
         forgiven = self.forgiven or step.allow_failure
         path = f"{self.path}{step.name}/"
-        inner = Scope(
+        inner = DividedScope(
             task.steps, task.parameters, task.outputs, self.build, top=False, loops=loops, path=path, forgiven=forgiven
         )
         given = {one.name: one.value for one in step.inputs}
@@ -599,20 +614,17 @@ def _read_outputs(steps: Sequence[Step], outputs: Sequence[GroupOutput]) -> dict
     return found
 
 
-def _has_branches(steps: Sequence[Step]) -> bool:
+def _has_branches(needs: Mapping[str, Sequence[str]]) -> bool:
     """Whether some steps do not wait for each other: whether the longest chain is shorter than the whole."""
-    if len(steps) < 2:
-        return False
-    known = {step.name: step for step in steps}
     longest: dict[str, int] = {}
-    waiting = [step.name for step in steps]
-    while waiting:
-        name = waiting[-1]
-        before = [other for other in upstream(known[name]) if other in known]
-        missing = [other for other in before if other not in longest]
-        if missing:
+    for start in needs:
+        waiting = [start]
+        while waiting:
+            name = waiting[-1]
+            before = [other for other in needs[name] if other in needs]
+            missing = [other for other in before if other not in longest]
             waiting.extend(missing)
-            continue
-        waiting.pop()
-        longest[name] = 1 + max((longest[other] for other in before), default=0)
-    return max(longest.values()) < len(steps)
+            if not missing:
+                waiting.pop()
+                longest[name] = 1 + max((longest[other] for other in before), default=0)
+    return max(longest.values(), default=0) < len(needs)

@@ -11,6 +11,7 @@ from typing import Any
 from tests.conformance.readers.argo import STATUS, Names, workflow_in, wrapper
 from tests.conformance.readers.controller import Controller
 from tests.conformance.readers.nodes import NodeState
+from tests.conformance.readers.parts import called, nodes_of_tasks
 from tests.conformance.readers.pods import Pods
 
 Json = dict[str, Any]
@@ -106,13 +107,12 @@ class _Teller:
 
     def scope(self, node: NodeState, path: str, bare: str, names: tuple[str, ...] | None = None) -> None:
         """Tell of the steps of a workflow or group."""
-        children = {child.task: child for child in node.children}
-        tasks = self.templates[node.template]["dag"]["tasks"]
         known = self.names.steps[bare] if names is None else names
-        for task, name in zip(tasks, known, strict=False):  # helpers come after the steps
+        children = nodes_of_tasks(node)
+        for task, name in called(self.templates, self.templates[node.template], known).items():
             inside = f"{path}/{name}" if path else name
             inside_bare = f"{bare}/{name}" if bare else name
-            child = children.get(task["name"])
+            child = children.get(task)
             if child is None:
                 self._tell(inside, "cancelled", "")
             else:
