@@ -1,17 +1,20 @@
 """Steps that are Python functions: their source becomes ``@couler.step`` functions of the file, where it allows that.
 
-It does when it is imports, constants, helper functions and an entry whose annotations say what the step declares.
+It does when it is imports, constants, helper functions and an entry whose annotations say what the step declares, and
+when nothing of it would run where the file is loaded but its imports.
 Couler cuts the source out again when the file is executed; imports that nothing uses are lost by that.
 """
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from couler.core.ir import model as ir
 from couler.core.render.annotations import type_text_of
 from couler.core.render.code import Items, lines
+from couler.core.render.inert import is_inert
 from couler.core.render.literals import text
 from couler.core.render.models import constructed
 from couler.core.render.names import is_usable
@@ -72,7 +75,18 @@ def read_function(task: ir.FunctionTask) -> StepFunction | None:
                 helpers[name] = piece
             case _:
                 return None
+    known = {"couler", *_FILES, *_imported(tree)}
+    for node in tree.body:
+        if not isinstance(node, (ast.Import, ast.ImportFrom)) and not is_inert(node, known):
+            return None
+        known.add(getattr(node, "name", ""))
     return None if entry is None else _signature(task.source, entry, tuple(imports), helpers)
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from ((alias.asname or alias.name).partition(".")[0] for alias in node.names)
 
 
 def _signature(

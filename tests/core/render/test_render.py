@@ -106,6 +106,19 @@ def test_several_workflows_share_a_file() -> None:
     assert [workflow.name for workflow in found] == ["one", "two"]
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["X = open('x')", "def helper(a=print('x')): pass", "class A(print('x')): pass", "def helper(a: print('x')): pass",
+     "print('x')", "@print\ndef helper(): pass", "def helper(a: Unknown): pass"],
+)  # fmt: skip
+def test_code_of_a_step_does_not_run_when_the_program_is_loaded(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    source = f"from __future__ import annotations\n\n{line}\n\ndef train() -> int:\n    return 1\n"
+    task = ir.FunctionTask(source=source, entry="train")
+    step = ir.Step(name="train", task=task, outputs=(ir.Output(name="result", type="int"),))
+    assert "couler.explicit.step" in round_trip(ir.Workflow(name="w", steps=(step,)))
+    assert capsys.readouterr().out == ""
+
+
 def test_a_step_and_its_function_of_one_name_do_not_hide_each_other() -> None:
     source = "from __future__ import annotations\n\ndef train(rate: float) -> float:\n    return rate\n"
     task = ir.FunctionTask(source=source, entry="train")
