@@ -100,6 +100,7 @@ def serving(*script: Answer | Callable[[Request], Answer]) -> Iterator[Double]:
                 self.close_connection = True
                 return
             self.send_response(answer.status)
+            self.send_header("Connection", "close")
             for name, value in answer.headers.items():
                 self.send_header(name.replace("_", "-"), value)
             if answer.lines or answer.breaks:

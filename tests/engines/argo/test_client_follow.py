@@ -13,11 +13,12 @@ import pytest
 
 from couler.backends.argo.client import verbs
 from couler.backends.argo.client.follow import GONE, Ledger, follow
-from couler.backends.argo.client.logs import pod_lines
-from couler.core.errors import EngineError, StateError
+from couler.backends.argo.client.logs import Source, pod_lines, read
+from couler.backends.argo.client.server import Server
+from couler.core.errors import EngineError, NotFoundError, StateError
 from couler.core.ir.model import FunctionTask, Step, SuspendTask, Workflow
-from couler.runs import EventRecord, RunRecord, RunStore, open_store
-from tests.engines.argo.doubles import Answer, refusal, serving
+from couler.runs import AttemptRecord, EventRecord, RunRecord, RunStore, open_store
+from tests.engines.argo.doubles import Answer, Double, refusal, serving
 
 pytest.importorskip("kubernetes")
 
@@ -164,6 +165,28 @@ def test_a_log_goes_on_behind_its_last_line_after_a_lost_connection(tmp_path: Pa
     assert "sinceTime=2026-01-01T00%3A00%3A01Z" in double.requests[1].path
 
 
-def test_the_log_of_a_pod_that_is_gone_has_no_lines(tmp_path: Path) -> None:
-    with serving(refusal(404, "NotFound", 'pods "p" not found')) as double:
-        assert list(pod_lines(double.connection(tmp_path), "p", follow=False)) == []
+def _logs(double: Double, server: Server | None, folder: Path) -> list[tuple[str, str]]:
+    attempt = AttemptRecord("run-1", "a", 1, "succeeded", process="w-1-a-9")
+    source = Source(double.connection(folder), server, "run-1", "w-1")
+    return list(read(source, lambda: [attempt], None, False, lambda: True))
+
+
+def test_logs_of_pods_that_are_gone_are_told_so(tmp_path: Path) -> None:
+    gone = refusal(404, "NotFound", 'pods "w-1-a-9" not found')
+    with serving(gone) as double, pytest.raises(NotFoundError, match="are gone") as caught:
+        _logs(double, None, tmp_path)
+    assert "archiveLogs" in caught.value.hint
+
+
+def test_logs_of_pods_that_are_gone_come_from_a_server_that_kept_them(tmp_path: Path) -> None:
+    gone = refusal(404, "NotFound", 'pods "w-1-a-9" not found')
+    with serving(gone, Answer(200, b"one\ntime=x argo=true\ntwo\n")) as double:
+        assert _logs(double, Server(double.url, "ml"), tmp_path) == [("a", "one"), ("a", "two")]
+    assert double.requests[1].path == "/artifacts/ml/w-1/w-1-9/main-logs"
+
+
+def test_nodes_in_argos_database_are_read_through_the_server(store: RunStore, tmp_path: Path) -> None:
+    ledger = _ledger(store, tmp_path)
+    ledger.whole = lambda found: _state("Succeeded", "Succeeded")
+    offloaded = {"metadata": {"name": "w-1"}, "status": {"phase": "Succeeded", "offloadNodeStatusVersion": "fnv:1"}}
+    assert ledger.write(offloaded).steps["a"].status == "succeeded"

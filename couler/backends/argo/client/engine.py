@@ -193,8 +193,14 @@ class ArgoEngine:
             self.store.record(record.id, Changes(events=[event]))
 
     def _retry(self, record: RunRecord) -> None:
-        """Create another object, in which what has succeeded is known and not run again."""
+        """Create another object, in which what has succeeded is known and not run again; or let a server do it."""
         steps = self.store.steps(record.id)
+        server = self.server(record.options)
+        if server is not None and self._exists(record):
+            server.retry(record.remote)
+            self.store.record(record.id, Changes(retry.unended(steps)))
+            self.store.update_run(record.id, status="pending", ended=None, message="")
+            return
         again = retry.rewritten(from_text(record.document), steps)
         self.store.record(record.id, Changes(retry.changed(again, steps)))
         self._create(
@@ -223,7 +229,7 @@ class ArgoEngine:
         Raises:
             StateError: It has ended.
         """
-        self._shut_down(run_id, "Stop")
+        self._shut_down(run_id, verbs.stop)
 
     def terminate(self, run_id: str) -> None:
         """End the run at once, without its exit handlers.
@@ -231,9 +237,9 @@ class ArgoEngine:
         Raises:
             StateError: It has ended.
         """
-        self._shut_down(run_id, "Terminate")
+        self._shut_down(run_id, verbs.terminate)
 
-    def _shut_down(self, run_id: str, how: str) -> None:
+    def _shut_down(self, run_id: str, how: Callable[[Connection, str], None]) -> None:
         self.refresh(run_id)
         record = self.store.run(run_id)
         if record.status in ENDED:
@@ -241,7 +247,7 @@ class ArgoEngine:
         if not record.remote:
             self.store.update_run(run_id, status="cancelled", ended=time.time(), message="stopped on request")
             return
-        verbs.shut_down(self.connection(record.options), record.remote, how)
+        how(self.connection(record.options), record.remote)
         self._looked.pop(run_id, None)
 
     def suspend(self, run_id: str) -> None:
@@ -326,9 +332,8 @@ class ArgoEngine:
             self.refresh(run_id)
             return self.store.run(run_id).status in ENDED
 
-        return logs.read(
-            self.connection(record.options), lambda: self.store.attempts(run_id), step, follow, has_ended
-        )  # fmt: skip
+        source = logs.Source(self.connection(record.options), self.server(record.options), run_id, record.remote)
+        return logs.read(source, lambda: self.store.attempts(run_id), step, follow, has_ended)
 
     def fetch(self, run_id: str, file: Mapping[str, Any], destination: Path) -> None:
         """Copy a stored file or folder to a path.
@@ -396,7 +401,9 @@ class ArgoEngine:
 
     def _ledger(self, record: RunRecord, observer: Observer | None) -> Ledger:
         workflow = self._workflow(record, self.connection(record.options), None)
-        return Ledger(self.store, record.id, workflow, self._folder(record.id), observer)
+        server = self.server(record.options)
+        whole = None if server is None else (lambda found: server.workflow(found["metadata"]["name"]))
+        return Ledger(self.store, record.id, workflow, self._folder(record.id), observer, whole)
 
     def _workflow(self, record: RunRecord, connection: Connection, found: Mapping[str, Any] | None) -> Workflow:
         """The workflow from which the run's latest object was compiled."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from couler.backends.argo.client.connection import Connection
+from couler.backends.argo.client.nodes import is_offloaded
 from couler.backends.argo.client.objects import get
 from couler.backends.argo.client.retrying import AnswerError, Patience, explained
 from couler.backends.argo.client.snapshot import Snapshot, snapshot
@@ -24,6 +25,7 @@ from couler.runs import AttemptRecord, Changes, EventRecord, RunStore, StepRecor
 from couler.runs.records import ENDED
 
 Observer = Callable[[EventRecord], None]
+Whole = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 WATCH_SECONDS = 240
 """How long one watch lasts before it is asked for again."""
 UNWATCHED_PAUSE = 2.0
@@ -41,20 +43,30 @@ class Ledger:
         workflow: The workflow that the object was compiled from.
         folder: The run's folder, for a lock that keeps followers of one machine from telling the same twice.
         observer: Told of every transition of a step.
+        whole: Gives the object with its nodes when they are kept in Argo's database.
     """
 
     def __init__(
-        self, store: RunStore, run_id: str, workflow: Workflow, folder: Path, observer: Observer | None = None
+        self,
+        store: RunStore,
+        run_id: str,
+        workflow: Workflow,
+        folder: Path,
+        observer: Observer | None = None,
+        whole: Whole | None = None,
     ) -> None:
         self.store = store
         self.run_id = run_id
         self.workflow = workflow
         self.folder = folder
         self.observer = observer
+        self.whole = whole
         self._told: dict[str, tuple[str, int]] = {}
 
     def write(self, found: Mapping[str, Any]) -> Snapshot:
         """Write how the run stands; gives it."""
+        if self.whole is not None and is_offloaded(found):
+            found = self.whole(found)
         snap = snapshot(self.workflow, found, self.run_id)
         name = str(found["metadata"]["name"])
         with _alone(self.folder):

@@ -3,45 +3,82 @@
 from __future__ import annotations
 
 import queue
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from couler.backends.argo.client.retrying import AnswerError, Patience, explained
+from couler.core.errors import NotFoundError
 
 if TYPE_CHECKING:
     from couler.backends.argo.client.connection import Connection
+    from couler.backends.argo.client.server import Server
     from couler.runs import AttemptRecord
 
-_POD = "/api/v1/namespaces/{namespace}/pods/{pod}"
+_LOG = "/api/v1/namespaces/{namespace}/pods/{pod}/log"
+_ARCHIVED = "main-logs"
 _QUIET = 3600.0
 _PAUSE = 1.0
+_TRIES = 30
 Line = tuple[str, str]
+Attempts = Callable[[], "list[AttemptRecord]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where logs are.
+
+    Attributes:
+        connection: The cluster with the pods.
+        server: An argo-server, which has the archived logs of pods that are gone; None without one.
+        run: Id of the run, for messages.
+        workflow: Name of its workflow object.
+    """
+
+    connection: Connection
+    server: Server | None
+    run: str
+    workflow: str
+
+
+class PodGoneError(Exception):
+    """The pod exists no more."""
 
 
 def read(
-    connection: Connection,
-    attempts: Callable[[], list[AttemptRecord]],
-    step: str | None,
-    follow: bool,
-    has_ended: Callable[[], bool],
+    source: Source, attempts: Attempts, step: str | None, follow: bool, has_ended: Callable[[], bool]
 ) -> Iterator[Line]:
     """Pairs of step path and line.
 
     Args:
-        connection: The cluster.
+        source: Where to read.
         attempts: Gives the attempts so far.
         step: Path of one step; what lies inside it counts too.
         follow: Go on until the run has ended.
         has_ended: Says whether it has.
+
+    Raises:
+        NotFoundError: All pods are gone, and no server has their logs.
     """
     if follow:
-        yield from _following(connection, attempts, step, has_ended)
+        yield from _following(source, attempts, step, has_ended)
         return
-    for attempt in attempts():
-        if is_wanted(attempt.path, step):
-            for line in pod_lines(connection, attempt.process, follow=False):
+    wanted = [attempt for attempt in attempts() if attempt.process and is_wanted(attempt.path, step)]
+    gone = 0
+    for attempt in wanted:
+        try:
+            for line in _lines(source, attempt, follow=False):
                 yield attempt.path, line
+        except PodGoneError:
+            gone += 1
+    if wanted and gone == len(wanted):
+        raise NotFoundError(
+            f"the pods of run '{source.run}' are gone, and their logs with them",
+            "keep logs with archiveLogs in Argo's artifact repository, and name an argo-server with --server",
+        )
 
 
 def is_wanted(path: str, step: str | None) -> bool:
@@ -53,52 +90,70 @@ def is_wanted(path: str, step: str | None) -> bool:
     return step is None or path == step or path.startswith((f"{step}/", f"{step}[", f"{step}#"))
 
 
-def _following(
-    connection: Connection, attempts: Callable[[], list[AttemptRecord]], step: str | None, has_ended: Callable[[], bool]
-) -> Iterator[Line]:
+def _following(source: Source, attempts: Attempts, step: str | None, has_ended: Callable[[], bool]) -> Iterator[Line]:
     """Lines of all pods as they come, each pod read by a thread of its own."""
-    lines: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
+    lines: queue.SimpleQueue[Line] = queue.SimpleQueue()
     readers: dict[str, threading.Thread] = {}
-    while True:
+    ended = False
+    while not ended:
         ended = has_ended()
         for attempt in attempts():
             if attempt.process and attempt.process not in readers and is_wanted(attempt.path, step):
-                arguments = (connection, attempt, lines)
-                readers[attempt.process] = threading.Thread(target=_pump, args=arguments, daemon=True)
+                readers[attempt.process] = threading.Thread(target=_pump, args=(source, attempt, lines), daemon=True)
                 readers[attempt.process].start()
-        if ended:
-            break
-        yield from _available(lines, _PAUSE)
-    for reader in readers.values():
-        while reader.is_alive():
-            yield from _available(lines, 0.1)
+        yield from _available(lines, 0.0 if ended else _PAUSE)
+    while any(reader.is_alive() for reader in readers.values()):
+        yield from _available(lines, 0.1)
     yield from _available(lines, 0.0)
 
 
-def _pump(connection: Connection, attempt: AttemptRecord, lines: queue.SimpleQueue[Line | None]) -> None:
-    for line in pod_lines(connection, attempt.process, follow=True):
-        lines.put((attempt.path, line))
-    lines.put(None)
+def _pump(source: Source, attempt: AttemptRecord, lines: queue.SimpleQueue[Line]) -> None:
+    try:
+        for line in _lines(source, attempt, follow=True):
+            lines.put((attempt.path, line))
+    except PodGoneError:
+        return
 
 
-def _available(lines: queue.SimpleQueue[Line | None], pause: float) -> Iterator[Line]:
+def _available(lines: queue.SimpleQueue[Line], pause: float) -> Iterator[Line]:
     """What is in the queue, or comes within the pause."""
     try:
-        line = lines.get(timeout=pause) if pause else lines.get_nowait()
+        yield lines.get(timeout=pause) if pause else lines.get_nowait()
         while True:
-            if line is not None:
-                yield line
-            line = lines.get_nowait()
+            yield lines.get_nowait()
     except queue.Empty:
         return
+
+
+def _lines(source: Source, attempt: AttemptRecord, *, follow: bool) -> Iterator[str]:
+    try:
+        yield from pod_lines(source.connection, attempt.process, follow=follow)
+    except PodGoneError:
+        if source.server is None:
+            raise
+        yield from _archived(source.server, source.workflow, attempt)
+
+
+def _archived(server: Server, workflow: str, attempt: AttemptRecord) -> Iterator[str]:
+    """The log that Argo stored: an artifact of the node, whose id ends as the name of its pod does."""
+    number = attempt.process.rpartition("-")[2]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "log"
+        try:
+            server.artifact(workflow, f"{workflow}-{number}", _ARCHIVED, file)
+        except NotFoundError:
+            raise PodGoneError from None
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            yield from (line.rstrip("\n") for line in lines if not _is_of_argo(line))
 
 
 def pod_lines(connection: Connection, pod: str, *, follow: bool) -> Iterator[str]:
     """Lines of a pod's main container; after a lost connection it goes on behind the last one.
 
-    A pod that exists no more gives none.
+    Raises:
+        PodGoneError: There is no such pod.
     """
-    path = _POD.format(namespace=connection.namespace, pod=pod) + "/log"
+    path = _LOG.format(namespace=connection.namespace, pod=pod)
     last = ""
     patience, failures = Patience(), 0
     while True:
@@ -109,20 +164,20 @@ def pod_lines(connection: Connection, pod: str, *, follow: bool) -> Iterator[str
             with connection.lines(path, query, _QUIET) as lines:
                 for line in lines:
                     stamp, _, text = line.decode("utf-8", "replace").rstrip("\r").partition(" ")
-                    if stamp <= last and last:
+                    if last and stamp <= last:
                         continue
                     last, failures = stamp, 0
                     if not _is_of_argo(text):
                         yield text
             return
         except AnswerError as error:
-            if error.code == 404 or (error.code == 400 and not follow):
-                return  # the pod is gone, or has not begun to write
-            if error.code != 400 and not error.is_transient:
-                raise explained(error, f"read the log of pod '{pod}'", connection.where) from error
+            if error.code == 404:
+                raise PodGoneError from None
+            if error.code == 400 and not follow:
+                return  # it has not begun to write
             failures += 1
-            if failures > 30:
-                return
+            if (error.code != 400 and not error.is_transient) or failures > _TRIES:
+                raise explained(error, f"read the log of pod '{pod}'", connection.where) from error
             connection.waiting.sleep(patience.delay(failures, connection.waiting.chance()))
 
 

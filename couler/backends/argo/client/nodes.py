@@ -22,7 +22,10 @@ _INDEX = re.compile(r".*\((\d+)(?::|\)$)", re.DOTALL)
 _EXIT = re.compile(r"^(?:[\w-]+: )?(?:Error|Completed|StartError|ContainerCannotRun) \(exit code (-?\d+)\)(?:: )?")
 _OOM = re.compile(r"OOMKilled \(exit code 137\)|out of memory", re.IGNORECASE)
 _KIND = re.compile(r"([A-Z]\w*)(?:: |$)")
-_STOPPED = ("workflow shutdown with strategy", "Stopped with strategy", "Step exceeded its deadline")
+_STOPPED = (
+    *("workflow shutdown with strategy", "Stopped with strategy"),
+    *("Step exceeded its deadline", "retry exceeded workflow deadline"),
+)
 _LATE = ("longer than the specified deadline", "DeadlineExceeded")
 
 
@@ -51,6 +54,12 @@ class Nodes:
         return sorted(own, key=index_of)
 
 
+def is_offloaded(workflow: Mapping[str, Any]) -> bool:
+    """Whether the nodes of a workflow object are kept in Argo's database."""
+    status = workflow.get("status") or {}
+    return bool(status.get("offloadNodeStatusVersion")) and not (status.get("nodes") or status.get("compressedNodes"))
+
+
 def nodes_of(workflow: Mapping[str, Any]) -> Nodes:
     """The nodes of a workflow object; compressed ones are inflated.
 
@@ -61,7 +70,7 @@ def nodes_of(workflow: Mapping[str, Any]) -> Nodes:
     found = status.get("nodes")
     if not found and status.get("compressedNodes"):
         found = inflate(status["compressedNodes"])
-    if not found and status.get("offloadNodeStatusVersion"):
+    if is_offloaded(workflow):
         raise EngineError(
             f"the steps of workflow '{workflow['metadata']['name']}' are kept in Argo's database",
             "name the argo-server with --server; it can read them",

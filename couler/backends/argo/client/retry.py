@@ -62,6 +62,15 @@ def changed(again: Settled, steps: Iterable[StepRecord]) -> list[StepRecord]:
     return found
 
 
+def unended(steps: Iterable[StepRecord]) -> list[StepRecord]:
+    """Records of failed and cancelled steps as pending, where an argo-server runs them again."""
+    return [
+        dataclasses.replace(step, status="pending", ended=None, message="")
+        for step in steps
+        if step.status in ("failed", "cancelled")
+    ]
+
+
 def _is_kept_item(path: str, top: str, again: Settled) -> bool:
     if top not in again.items:
         return False

@@ -28,6 +28,8 @@ ITEMS = "couler.io/items"
 """Annotation of a retried run: map to the numbers that its items had at first."""
 KNOWN = "couler.io/outputs"
 """Annotation of a retried run: outputs of the workflow that were known before."""
+STOPPED = "couler.io/stopped"
+"""Annotation of a run that was asked to stop."""
 FILES = ("file", "folder")
 _ROUND = re.compile(rf"{ROUND}(?:-(\d+))?$")
 _BAD = ("failed", "cancelled")
@@ -79,6 +81,7 @@ class _Reader:
         self.spec: Mapping[str, Any] = found.get("spec") or {}
         self.nodes: Nodes = nodes_of(found)
         notes = found["metadata"].get("annotations") or {}
+        self.stopped = STOPPED in notes or bool(self.spec.get("shutdown"))
         self.items: Mapping[str, Sequence[int]] = json.loads(notes.get(ITEMS) or "{}")
         self.known: Mapping[str, Any] = json.loads(notes.get(KNOWN) or "{}")
         self.repository = (self.status.get("artifactRepositoryRef") or {}).get("artifactRepository") or {}
@@ -110,7 +113,7 @@ class _Reader:
         if phase == "Succeeded":
             return "succeeded"
         if phase in ("Failed", "Error"):
-            return "cancelled" if self.spec.get("shutdown") else "failed"
+            return "cancelled" if self.stopped else "failed"
         if self.spec.get("suspend"):
             return "suspended"
         return "running" if phase == "Running" else "pending"
@@ -281,9 +284,21 @@ class _Reader:
         ended = data.seconds(node.get("finishedAt")) if node is not None else None
         self.steps[path] = StepRecord(self.run_id, path, status, ended=ended)
 
+    def _status(self, node: Node) -> str:
+        """Argo may end a run before all of its steps."""
+        status = data.status_of(node)
+        return "cancelled" if self.over and status in ("running", "pending") else status
+
+    def _was_cancelled(self, path: str) -> bool:
+        """Whether something inside was ended."""
+        inside = tuple(f"{path}{sign}" for sign in "/[#")
+        return any(step.status == "cancelled" for other, step in self.steps.items() if other.startswith(inside))
+
     def _composite(self, step: Step, path: str, node: Node, failed: str | None, *, gathered: bool = False) -> None:
         """A map, a loop or a group: its outputs are JSON."""
-        status = data.status_of(node)
+        status = self._status(node)
+        if status == "failed" and failed is None and not node.get("message") and self._was_cancelled(path):
+            status = "cancelled"
         outputs = None
         if status in ("succeeded", "cached"):
             declared = graph.outputs_of(step) if gathered else graph.outputs_of_one(step)
@@ -297,7 +312,7 @@ class _Reader:
     def _leaf(self, step: Step, path: str, node: Node) -> None:
         tries = self.nodes.attempts(node)
         begun = [one for one in tries if one.get("phase") not in (None, "", "Pending", "Skipped", "Omitted")]
-        status = data.status_of(node)
+        status = self._status(node)
         outputs = self._leaf_outputs(step, node) if status in ("succeeded", "cached") else None
         message = data.words(tries[-1] if tries else node, step.timeout) if status == "failed" else ""
         if status == "pending":

@@ -13,7 +13,7 @@ from couler.backends.argo.client.connection import MERGE, Connection
 from couler.backends.argo.client.nodes import nodes_of
 from couler.backends.argo.client.objects import NAME, NUMBER, RUN, get
 from couler.backends.argo.client.retrying import AnswerError, explained, persist
-from couler.backends.argo.client.snapshot import snapshot
+from couler.backends.argo.client.snapshot import STOPPED, snapshot
 from couler.core.errors import NotFoundError, StateError, near
 from couler.core.ir.model import Workflow
 
@@ -43,9 +43,25 @@ def _patch(connection: Connection, name: str, change: Mapping[str, Any], doing: 
     connection.ask("PATCH", f"{connection.workflows}/{name}", change, kind=MERGE, doing=f"{doing} '{name}'")
 
 
-def shut_down(connection: Connection, name: str, how: str) -> None:
-    """End a workflow: ``Stop`` lets exit handlers run, ``Terminate`` does not."""
-    _patch(connection, name, {"spec": {"shutdown": how, "suspend": None}}, "stop workflow")
+def stop(connection: Connection, name: str) -> None:
+    """End what runs, and let exit handlers run to their end.
+
+    Argo's own ``Stop`` ends a run as soon as its exit handlers have been started, when there are several or they are
+    no single pods. Its time limit ends everything but exit handlers, and waits for them: so the time is over now.
+    """
+    if "onExit" in get(connection, name)["spec"]:
+        change: dict[str, Any] = {"activeDeadlineSeconds": 1, "suspend": None}
+    else:
+        change = {"shutdown": "Stop", "suspend": None}
+    marks = {"annotations": {STOPPED: "true"}}
+    _patch(connection, name, {"metadata": marks, "spec": change}, "stop workflow")
+
+
+def terminate(connection: Connection, name: str) -> None:
+    """End a workflow at once, without exit handlers."""
+    marks = {"annotations": {STOPPED: "true"}}
+    change = {"shutdown": "Terminate", "suspend": None}
+    _patch(connection, name, {"metadata": marks, "spec": change}, "terminate workflow")
 
 
 def suspend(connection: Connection, name: str) -> None:
