@@ -26,6 +26,7 @@ _REFUSED = {
     "map_container_files": "Argo gathers files of functions only; store them at a URL, and return the URL",
     "loop_files": "a template cannot hand a file to itself; store it at a URL, and carry the URL",
     "group_timeout": "Argo limits the time of pods and of whole workflows; set the limit on the steps inside",
+    "suspend_timeout": "Argo lets a pause last; leave the limit out, or set one for the whole workflow",
     "job_conditions": "Argo compares plain fields; name a field such as status.succeeded instead of a condition",
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from couler.backends.argo.attributes import attempts
 from couler.backends.argo.build import Build, merge_task
-from couler.backends.argo.files import is_file_type
+from couler.backends.argo.files import is_file_type, location
 from couler.backends.argo.leaves import declared_base_names, leaf, varying_texts
 from couler.backends.argo.names import NameTable, parameter_name, task_name, task_names
 from couler.backends.argo.units import (
@@ -49,11 +49,13 @@ from couler.core.ir.model import (
     GroupOutput,
     GroupTask,
     ItemRef,
+    ListOf,
     OutputRef,
     Parameter,
     ParameterRef,
     ScriptTask,
     Step,
+    StoredFile,
     Value,
 )
 
@@ -119,7 +121,7 @@ class Scope(ScopeTypes):
         if target := self._target():
             dag["target"] = target
         tasks = [self._task(step) for step in self.steps.values()]
-        dag["tasks"] = [*tasks, *self._choices]
+        dag["tasks"] = [*tasks, *self._choices] or [{"name": END, "template": pause(self.build)}]
         body: dict[str, Any] = {"failFast": True} if self.fail_fast else {}
         body["dag"] = dag
         self._in_outputs = True
@@ -153,7 +155,7 @@ class Scope(ScopeTypes):
 
     def _is_file(self, output: GroupOutput) -> bool:
         kind = self._type_of_output(output)
-        if kind.startswith("list") and ("file" in kind or "folder" in kind):
+        if isinstance(output.value, ListOf) and ("file" in kind or "folder" in kind):
             raise EngineError(
                 f"the output '{output.name}' is a list of files, which Argo cannot gather",
                 "give each file an output of its own, or store them at a URL",
@@ -251,6 +253,8 @@ class Scope(ScopeTypes):
     def _file_output(self, name: str, value: Value) -> dict[str, Any]:
         if isinstance(value, FirstOf):
             return {"name": name, "fromExpression": self._first_file(value)}
+        if isinstance(value, StoredFile):
+            return {"name": name, **location(value)}
         artifact: dict[str, Any] = {"name": name, "from": f"{{{{{self._file_tag(value)}}}}}"}
         return {**artifact, "optional": True} if conjunction(claims(value, self)) else artifact
 

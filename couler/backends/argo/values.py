@@ -146,6 +146,8 @@ def _native_of_parts(value: Value, view: View) -> str:
             return f"[{', '.join(native(item, view) for item in value.items)}]"
         case FirstOf():
             return _first(value, view, native)
+        case StoredFile():
+            return literal({"$file": True, "kind": "file", "url": value.url, "options": value.options})
     raise EngineError(f"a value of kind '{value.kind}' cannot stand in an expression of Argo")
 
 

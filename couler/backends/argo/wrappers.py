@@ -142,8 +142,8 @@ def shell(
         if mapped:
             text = f"'=' + ({text})"
         entry: dict[str, Any] = {"name": parameter_name(name), "valueFrom": {"expression": text}}
-        if exported and name in exported:
-            entry["globalName"] = exported[name]
+        if exported and parameter_name(name) in exported:
+            entry["globalName"] = exported[parameter_name(name)]
         parameters.append(entry)
     parameters += [
         {"name": f"{ITEMS}{name}", "valueFrom": {"expression": _items_of(RUN, name)}} for name in sorted(unit.items)
@@ -383,12 +383,8 @@ class _LoopBuilder:
         """Arguments that come from the round before."""
         found = {}
         for name, output in self.carried.items():
-            if name not in self.round.parameters:
-                raise EngineError(
-                    f"step '{self.step.name}' carries the file '{output}' into its next round, which Argo's "
-                    "templates cannot do",
-                    "carry a value, or write the file to an object store and carry its URL",
-                )
+            if name not in self.round.parameters:  # nothing in the step reads it
+                continue
             result = self.round.results[output]
             text = _wire_of(before, output, result)
             found[name] = (
@@ -458,4 +454,9 @@ class _LoopView:
 
     def loop_output(self, output: str) -> Source:
         """An output of the round that has just ended."""
+        if output not in self._results:
+            raise EngineError(
+                f"the condition of a loop reads the output '{output}', which is no value on Argo",
+                "test a value that the step returns",
+            )
         return output_source(self._task, output, self._results[output])
