@@ -31,7 +31,7 @@ Four more keys hold fields of what stands around or inside:
 | key | on | fields of |
 | --- | --- | --- |
 | `container` | a step | its container or script |
-| `task` | a step | its task in the DAG; `templateRef` calls another object's template with the step's inputs |
+| `task` | a step | its task in the DAG; `templateRef` calls another object's template with inputs and `env` |
 | `metadata` | the workflow | the metadata of the object |
 | `cronWorkflow` | the workflow | the spec of the CronWorkflow around it |
 

@@ -15,6 +15,7 @@ IMAGE = "python:3.11-slim"
 LIMIT = 256 * 1024
 """Bytes that one value may have: what Argo keeps of a standard output, and what fits into its objects."""
 PATCH = "podSpecPatch"
+_OF_CALL = (*CALLS, "arguments")
 
 MOST_TASKS = 180
 """Steps in one DAG template: Argo allows 200 tasks, and some are added to those of the steps."""
@@ -91,14 +92,15 @@ def called_template(step: Step) -> Mapping[str, Any]:
     if ENGINE not in step.engine_options:
         return {}
     task = options_of(step).get(TASK, {})
-    return {name: task[name] for name in CALLS if name in task}
+    return {name: task[name] for name in _OF_CALL if name in task} if any(name in task for name in CALLS) else {}
 
 
 def merge_task(step: Step, task: dict[str, Any]) -> None:
     """Merge a step's raw options for its task in the DAG; conditions and dependencies are added to couler's."""
     if ENGINE not in step.engine_options:
         return
-    given = {name: value for name, value in options_of(step).get(TASK, {}).items() if name not in CALLS}
+    elsewhere = called_template(step)
+    given = {name: value for name, value in options_of(step).get(TASK, {}).items() if name not in elsewhere}
     for name in ("depends", "when"):
         if task.get(name) and given.get(name):
             given[name] = f"({task[name]}) && ({given[name]})"

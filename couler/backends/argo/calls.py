@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from couler.backends.argo.attributes import attempts
-from couler.backends.argo.build import Build, called_template
+from couler.backends.argo.build import Build, called_template, merge
 from couler.backends.argo.files import is_file_type, location
 from couler.backends.argo.names import parameter_name, task_name
 from couler.backends.argo.units import Holes, Result, ScopeTypes, Unit, inputs_of, outputs_of
@@ -22,8 +22,8 @@ CALL = "call"
 def call(step: Step, scope: ScopeTypes, build: Build) -> Unit:
     """The template of a step that calls one of another object.
 
-    The inputs of the step are the arguments of the call, by name, values as plain text; its outputs are read from the
-    outputs of the same names.
+    The inputs and variables (``env``) of the step are the arguments of the call, by name, values as plain text, and
+    the options may give more; its outputs are read from the outputs of the same names.
 
     Args:
         step: The step; its task says nothing but which outputs there are.
@@ -36,7 +36,8 @@ def call(step: Step, scope: ScopeTypes, build: Build) -> Unit:
     holes = Holes(scope, step.foreach is not None and len(step.foreach.lists) > 1)
     files: dict[str, Value] = {}
     arguments = _arguments(step, holes, files)
-    task = {"name": CALL, **called_template(step), **({"arguments": arguments} if arguments else {})}
+    task = {"name": CALL, **({"arguments": arguments} if arguments else {})}
+    merge(task, called_template(step))
     declared = _declared(step, scope)
     values, artifacts, results = _outputs(declared)
     body: dict[str, Any] = {
@@ -68,6 +69,7 @@ def _arguments(step: Step, holes: Holes, files: dict[str, Value]) -> dict[str, A
         else:
             files[name] = one.value
             artifacts.append({"name": name, "from": f"{{{{inputs.artifacts.{name}}}}}"})
+    parameters += [{"name": parameter_name(one.name), "value": _text(one.value, holes)} for one in step.env]
     kinds = {"parameters": parameters, "artifacts": artifacts}
     return {kind: found for kind, found in kinds.items() if found}
 

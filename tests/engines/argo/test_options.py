@@ -253,10 +253,12 @@ def test_what_patches_both_say_is_said_by_the_last() -> None:
 
 @needs_validator
 def test_a_step_calls_a_template_of_another_object() -> None:
-    made_elsewhere = {"templateRef": {"name": "library", "template": "leaf"}}
+    more = {"parameters": [{"name": "mode", "value": "fast"}]}
+    made_elsewhere = {"templateRef": {"name": "library", "template": "leaf"}, "arguments": more}
     called = step(
         "call",
         inputs=(Input(name="word", value=Concat(parts=(Constant(value="a-"), OutputRef(step="first")))),),
+        env=({"name": "case", "value": Constant(value="{{lower}}")},),
         outputs=(Output(name="size", type="int", path="/size"),),
         engine_options={"argo": {"task": made_elsewhere}},
     )
@@ -265,9 +267,9 @@ def test_a_step_calls_a_template_of_another_object() -> None:
     made = document(Workflow(name="w", steps=(step("first"), called, last)))
     [task] = template(made, "call")["dag"]["tasks"]
     assert task["templateRef"] == {"name": "library", "template": "leaf"}
-    assert [one["name"] for one in task["arguments"]["parameters"]] == ["word"]
+    assert [one["name"] for one in task["arguments"]["parameters"]] == ["word", "case", "mode"]
     library = leaf(
-        inputs={"parameters": [{"name": "word"}]},
+        inputs={"parameters": [{"name": name} for name in ("word", "case", "mode")]},
         outputs={"parameters": [{"name": "size", "valueFrom": {"path": "/size"}}]},
     )
     other = template_object("library", around(library))
