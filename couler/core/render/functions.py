@@ -75,7 +75,10 @@ def read_function(task: ir.FunctionTask) -> StepFunction | None:
                 helpers[name] = piece
             case _:
                 return None
-    known = {"couler", *_FILES, *_imported(tree)}
+    imported = set(_imported(tree))
+    if "Any" not in imported and any(isinstance(node, ast.Name) and node.id == "Any" for node in ast.walk(tree)):
+        imports.append("from typing import Any")  # annotations do not travel, so neither did this import
+    known = {"couler", "Any", *_FILES, *imported}
     for node in tree.body:
         if not isinstance(node, (ast.Import, ast.ImportFrom)) and not is_inert(node, known):
             return None

@@ -147,10 +147,10 @@ class Writer:
 
     # --- groups
 
-    def _group(self, task: ir.GroupTask, wish: str, scope: Scope) -> tuple[str, list[str]]:
+    def _group(self, task: ir.GroupTask, wish: str, scope: Scope, plain: bool) -> tuple[str, list[str]]:
         """The nested function of a group, written where it is first needed."""
-        for known, name in scope.functions:
-            if known == task:
+        for known, name, is_plain in scope.functions:
+            if known == task and is_plain == plain:
                 return name, []
         wanted = next((name for known, name in self._named if known == task), "")
         wanted = wanted or (task.steps[0].name if len(task.steps) == 1 else wish)
@@ -161,8 +161,10 @@ class Writer:
             return replace(self._scope_of(task, Names(scope.names)), functions=[*functions], depth=scope.depth + 1)
 
         body = self._settled(task, inner)
-        scope.functions.append((task, name))
-        head = ["", "@couler.workflow", *scope.lines("", signature(name, task.parameters), ":")]
+        scope.functions.append((task, name, plain))
+        decorator = [] if plain else ["@couler.workflow"]
+        parameters = tuple(ir.Parameter(name=one.name) for one in task.parameters) if plain else task.parameters
+        head = ["", *decorator, *scope.lines("", signature(name, parameters), ":")]
         return name, [*head, *indented(body or ["pass"]), ""]
 
 

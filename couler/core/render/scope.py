@@ -67,7 +67,7 @@ class Scope:
         item_types: Name of a list to the type of its items.
         steps: Name of a step to where its output is.
         used: Steps that something refers to, so that they need a variable.
-        functions: Groups that have a function already, with its name.
+        functions: Groups that have a function already, with its name and whether it is a plain one.
         round_output: In the condition of a loop: the output that the lambda's argument stands for.
         depth: How far the code is moved to the right.
         label: The step whose code is being written, for names of blocks.
@@ -81,7 +81,7 @@ class Scope:
     item_types: dict[str, str] = field(default_factory=dict)
     steps: dict[str, Known] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
-    functions: list[tuple[ir.GroupTask, str]] = field(default_factory=list)
+    functions: list[tuple[ir.GroupTask, str, bool]] = field(default_factory=list)
     round_output: str = ""
     label: str = ""
     depth: int = 1

@@ -19,8 +19,8 @@ from couler.core.render.scope import Known, Scope
 from couler.core.render.tasks import Maker, container, job, script, suspend
 from couler.core.render.values import element_type, type_seen, value_code
 
-Body = Callable[[ir.GroupTask, str, Scope], tuple[str, list[str]]]
-"""Writes a nested workflow function: its name, and its lines if it was not written before."""
+Body = Callable[[ir.GroupTask, str, Scope, bool], tuple[str, list[str]]]
+"""Writes the function of a group, for a map a plain one: its name, and its lines if it was not written before."""
 
 
 class Statements:
@@ -261,14 +261,15 @@ class Statements:
         fitting = all(types.get(item.name) == item.type and not item.path for item in step.inputs)
         if step.outputs or not fitting or not has_signature(task.parameters) or _clashes(task.parameters, self.scope):
             return None
-        function, head = self._body(task, step.name, self._around_blocks())
+        is_map = step.foreach is not None and _is_map(step, step.foreach, task, self.scope)
+        function, head = self._body(task, step.name, self._around_blocks(), is_map)
         options = step_options(step, self.scope)
         extras: list[Items] = [Items(".with_(", tuple(options), ")")] if options else []
         named = f".named({text(step.name)})" if step.name != function else ""
         outputs = {output.name: output.type for output in task.outputs}
         first = next(iter(outputs), "result")
         parts = tuple((f"{item.name}=", value_code(item.value, self.scope)) for item in step.inputs)
-        if step.foreach is not None and _is_map(step, task):
+        if step.foreach is not None and is_map:
             lists = [("", value_code(values, self.scope)) for values in step.foreach.lists.values()]
             bound = [("parallelism=", str(step.foreach.parallelism))] if step.foreach.parallelism is not None else []
             return first, Items("couler.map(", (("", function), *lists, *bound), f"){named}"), extras, outputs, head
@@ -343,14 +344,26 @@ def _argument(item: ir.Input, scope: Scope) -> Code:
     return value_code(item.value, scope)
 
 
-def _is_map(step: ir.Step, task: ir.GroupTask) -> bool:
-    """Whether `couler.map` binds just these inputs, and does not merge the body's only step with the map."""
-    assert step.foreach is not None
-    given = [item.name for item in step.inputs]
-    items = all(item.value == ir.ItemRef(name=item.name) for item in step.inputs)
-    in_order = [parameter.name for parameter in task.parameters if parameter.name in given]
-    first = [parameter.name for parameter in task.parameters][: len(given)]
-    return items and given == list(step.foreach.lists) == in_order == first and len(task.steps) != 1
+def _is_map(step: ir.Step, foreach: ir.ForEach, task: ir.GroupTask, scope: Scope) -> bool:
+    """Whether `couler.map` over a plain function declares just this group."""
+    items = tuple(
+        ir.Parameter(name=name, type=element_type(type_seen(values, scope))) for name, values in foreach.lists.items()
+    )
+    given = tuple(ir.Input(name=one.name, value=ir.ItemRef(name=one.name), type=one.type) for one in items)
+    return task.parameters == items and step.inputs == given and not _merges(task)
+
+
+def _merges(task: ir.GroupTask) -> bool:
+    """Whether the builder would put the group's only step in place of the group."""
+    if len(task.steps) != 1:
+        return False
+    [inner] = task.steps
+    around = (inner.foreach, inner.loop, inner.when, inner.after_condition)
+    if isinstance(inner.task, ir.GroupTask) or inner.after or any(one is not None for one in around):
+        return False
+    first = next((output.name for output in inner.outputs), "result")
+    value = ir.OutputRef(step=inner.name, output=first)
+    return not task.outputs or [(one.name, one.value) for one in task.outputs] == [("result", value)]
 
 
 def _clashes(parameters: tuple[ir.Parameter, ...], scope: Scope) -> bool:

@@ -13,6 +13,7 @@ from couler.core.ir import model as ir
 from couler.core.ir.graph import walk
 from couler.core.render import render
 from couler.driver import load_workflow
+from tests.conformance.catalogue import CASES
 from tests.core.ir.strategies import NASTY, workflows
 from tests.core.render.executed import executed, without_locations
 
@@ -57,6 +58,11 @@ def test_the_text_is_formatted(file: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length", "100", "--diff", str(written)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_conformance_cases_come_back_equal(name: str) -> None:
+    round_trip(CASES[name].workflow())
 
 
 def test_texts_are_data() -> None:
