@@ -25,6 +25,7 @@ from couler.runs import AttemptRecord, Changes, EventRecord, RunStore, StepRecor
 from couler.runs.records import ENDED
 
 Observer = Callable[[EventRecord], None]
+_Stored = tuple[dict[str, StepRecord], dict[tuple[str, int], AttemptRecord], dict[str, int]]
 Whole = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 WATCH_SECONDS = 240
 """How long one watch lasts before it is asked for again."""
@@ -61,6 +62,7 @@ class Ledger:
         self.folder = folder
         self.observer = observer
         self.whole = whole
+        self._cache: tuple[str, _Stored] | None = None
         self._told: dict[str, tuple[str, int]] = {}
 
     def write(self, found: Mapping[str, Any]) -> Snapshot:
@@ -91,12 +93,7 @@ class Ledger:
             self.store.update_run(self.run_id, status="cancelled", ended=now, message=message)
 
     def _compare(self, had_ended: bool, name: str, snap: Snapshot) -> None:
-        before = {step.path: step for step in self.store.steps(self.run_id)}
-        known = {(one.path, one.number): one for one in self.store.attempts(self.run_id)}
-        earlier: dict[str, int] = {}
-        for one in known.values():
-            if not one.process.startswith(f"{name}-"):
-                earlier[one.path] = max(earlier.get(one.path, 0), one.number)
+        before, known, earlier = self._stored(name)
         steps = [_with(step, earlier.get(step.path, 0)) for step in snap.steps.values()]
         steps = [_whole(step, before, snap) if step.path in snap.partial else step for step in steps]
         attempts = [_numbered(one, earlier.get(one.path, 0)) for one in snap.attempts]
@@ -107,7 +104,27 @@ class Ledger:
         events = [EventRecord(self.run_id, now, "run-ended", data={"status": snap.status})] if ends else []
         if changed or fresh or events:
             self.store.record(self.run_id, Changes(changed, fresh, events))
+        before.update((step.path, step) for step in changed)
+        known.update(((one.path, one.number), one) for one in fresh)
         self._update(snap)
+
+    def _stored(self, name: str) -> _Stored:
+        """What the store has, and how many attempts each step had in earlier objects; read once.
+
+        Whatever another follower writes meanwhile is the same: it comes from the same object.
+        """
+        if self._cache is None:
+            steps = {step.path: step for step in self.store.steps(self.run_id)}
+            attempts = {(one.path, one.number): one for one in self.store.attempts(self.run_id)}
+            earlier: dict[str, int] = {}
+            for one in attempts.values():
+                if not one.process.startswith(f"{name}-"):
+                    earlier[one.path] = max(earlier.get(one.path, 0), one.number)
+            self._cache = name, (steps, attempts, earlier)
+        if self._cache[0] != name:
+            self._cache = None
+            return self._stored(name)
+        return self._cache[1]
 
     def _update(self, snap: Snapshot) -> None:
         record = self.store.run(self.run_id)
