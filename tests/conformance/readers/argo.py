@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tests.conformance.readers.controller import dependencies
+from tests.conformance.readers.controller import dependencies, tasks_of
 from tests.conformance.shape import Facts, Shape, digest
 
 Json = dict[str, Any]
@@ -74,9 +74,14 @@ class Unwrapped:
     patches: list[str] = field(default_factory=list)
 
 
+def has_tasks(template: Json) -> bool:
+    """Whether a template consists of others."""
+    return "dag" in template or "steps" in template
+
+
 def wrapper(template: Json) -> str:
     """``shell``, ``map`` or ``loop`` for a template around another, empty for the steps of a workflow or group."""
-    tasks = template["dag"]["tasks"]
+    tasks = tasks_of(template)
     names = [task["name"] for task in tasks]
     if names == ["item"] and ("withItems" in tasks[0] or "withParam" in tasks[0]):
         return "map"
@@ -128,7 +133,7 @@ class _Reader:
     def _exits(self) -> dict[str, str]:
         if "onExit" not in self.spec:
             return {}
-        tasks = self.templates[self.spec["onExit"]]["dag"]["tasks"]
+        tasks = tasks_of(self.templates[self.spec["onExit"]])
         found = {}
         for task, name in zip(tasks, self.names.handlers, strict=False):
             when = task.get("when", "")
@@ -155,7 +160,7 @@ class _Reader:
     # --- steps
 
     def _scope(self, template: Json, prefix: str, names: tuple[str, ...]) -> Iterator[tuple[str, Facts]]:
-        tasks = template["dag"]["tasks"]
+        tasks = tasks_of(template)
         called = {task["name"]: name for task, name in zip(tasks, names, strict=False)}
         helpers = {task["name"]: task for task in tasks[len(names) :]}
         for task, name in zip(tasks, names, strict=False):
@@ -163,12 +168,12 @@ class _Reader:
             step = self._unwrapped(self.templates[task["template"]])
             before = {one for need in dependencies(task) for one in _through(need, helpers)}
             yield path, self._facts(step, sorted(called[one] for one in before), path)
-            if "dag" in step.template:
+            if has_tasks(step.template):
                 yield from self._scope(step.template, f"{path}/", self.names.steps[path])
 
     def _unwrapped(self, template: Json) -> Unwrapped:
         found = Unwrapped(template)
-        while "dag" in found.template and (kind := wrapper(found.template)):
+        while has_tasks(found.template) and (kind := wrapper(found.template)):
             outer = found.template
             found.strategy = found.strategy or outer.get("retryStrategy")
             if kind == "map":
@@ -177,7 +182,7 @@ class _Reader:
                 found.loop = outer
             elif found.map is None and any(one["name"] == STATUS for one in _parameters(outer)):
                 found.may_fail = True
-            found.template = self.templates[outer["dag"]["tasks"][0]["template"]]
+            found.template = self.templates[tasks_of(outer)[0]["template"]]
         found.strategy = found.strategy or found.template.get("retryStrategy")
         return found
 
@@ -194,7 +199,7 @@ class _Reader:
         return facts
 
     def _task(self, template: Json, path: str) -> Facts:
-        if "dag" in template:
+        if has_tasks(template):
             return {"kind": "group", "steps": list(self.names.steps[path])}
         if "suspend" in template:
             duration = (template["suspend"] or {}).get("duration")
@@ -249,7 +254,7 @@ def _through(need: str, helpers: Mapping[str, Json]) -> Iterator[str]:
 
 
 def _bound(template: Json) -> int | None:
-    found = re.search(r"< (\d+) \|\| sprig\.fail", template["dag"]["tasks"][-1]["when"])
+    found = re.search(r"< (\d+) \|\| sprig\.fail", tasks_of(template)[-1]["when"])
     return int(found[1]) if found else None
 
 

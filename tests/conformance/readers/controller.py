@@ -75,7 +75,8 @@ class Controller:
             return NodeState(task, name, "Skipped", "Error", str(error))
         node = self._attempts(task, template, inputs, artifacts)
         node.task, node.template, node.inputs = task, name, inputs
-        self._keep_globals(template, node)
+        if "dag" not in template:
+            self.keep_globals(node)
         return node
 
     def _with_inputs(
@@ -121,7 +122,7 @@ class Controller:
     def _once(
         self, task: str, template: Json, inputs: dict[str, str], artifacts: Mapping[str, Any], facts: Mapping[str, str]
     ) -> NodeState:
-        if "dag" in template:
+        if "dag" in template or "steps" in template:
             return _Dag(self, task, template, inputs, artifacts).run()
         if not any(kind in template for kind in _LEAVES):
             raise ValueError(f"template '{template['name']}' is of a kind that the double does not know")
@@ -134,9 +135,11 @@ class Controller:
         }
         return self.run_pod(replaced(template, values), artifacts, task)
 
-    def _keep_globals(self, template: Json, node: NodeState) -> None:
+    def keep_globals(self, node: NodeState) -> None:
+        """Let all see the outputs that have a global name: those of a DAG once the DAG around it has succeeded."""
         if node.outputs is None:
             return
+        template = self.templates[node.template]
         for given in template.get("outputs", {}).get("parameters", ()):
             if "globalName" in given and given["name"] in node.outputs.parameters:
                 value = node.outputs.parameters[given["name"]]
@@ -158,7 +161,8 @@ class _Dag:
     ) -> None:
         self.controller = controller
         self.template = template
-        self.tasks = {one["name"]: one for one in template["dag"]["tasks"]}
+        self.kind = "tasks" if "dag" in template else "steps"
+        self.tasks = {one["name"]: one for one in tasks_of(template)}
         self.artifacts = artifacts
         self.inputs = {f"inputs.parameters.{name}": value for name, value in inputs.items()}
         self.nodes: dict[str, NodeState] = {}
@@ -177,6 +181,8 @@ class _Dag:
         if self.waits:
             self.node.phase, self.node.message = "Running", f"waits for ever for {self.waits[0]}"
         if self.node.phase == "Succeeded":
+            for node in self.nodes.values():
+                self.controller.keep_globals(node)
             self._give()
         elif self.node.failed:
             self.node.message = next((node.message for node in self.nodes.values() if node.failed), "")
@@ -229,7 +235,7 @@ class _Dag:
     def _scope(self) -> dict[str, Any]:
         values = {**self.controller.globals, **self.inputs}
         for name, node in self.nodes.items():
-            values.update(self._of_node(f"tasks.{name}", node))
+            values.update(self._of_node(f"{self.kind}.{name}", node))
         return values
 
     def _of_node(self, prefix: str, node: NodeState) -> Iterator[tuple[str, Any]]:
@@ -252,7 +258,7 @@ class _Dag:
         files.update({f"inputs.artifacts.{name}": place for name, place in self.artifacts.items()})
         for name, node in self.nodes.items():
             for output, place in (node.outputs.artifacts if node.outputs is not None else {}).items():
-                files[f"tasks.{name}.outputs.artifacts.{output}"] = place
+                files[f"{self.kind}.{name}.outputs.artifacts.{output}"] = place
         return files
 
     def _resolved(self, task: Json) -> Json | None:
@@ -331,14 +337,12 @@ class _Dag:
     def _is_captured(self, name: str) -> bool:
         """Whether Argo keeps the standard output: only when the text of the template mentions it."""
         base = re.escape(name.partition("(")[0])
-        return bool(
-            re.search(rf"tasks\.{base}\.outputs\.result|tasks\[['\"]{base}['\"]\]\.outputs\.result", self.captured)
-        )
+        return bool(re.search(rf"{self.kind}(\.{base}|\[['\"]{base}['\"]\])\.outputs\.result", self.captured))
 
     # --- how the whole ended
 
     def _phase(self, needs: Mapping[str, list[str]]) -> str:
-        wanted = self.template["dag"].get("target", "").split()
+        wanted = self.template.get("dag", {}).get("target", "").split()
         inner = {need for names in needs.values() for need in names}
         targets = wanted or [name for name in self.tasks if name not in inner]
         failed = [self.nodes[name] for name in self.nodes if self.nodes[name].failed]
@@ -388,6 +392,18 @@ class _Dag:
 
 
 # --- parts -------------------------------------------------------------------------------------------------------
+
+
+def tasks_of(template: Json) -> list[Json]:
+    """The tasks of a DAG, or the steps of a template whose groups of steps run one after the other."""
+    if "dag" in template:
+        return list(template["dag"]["tasks"])
+    before: list[str] = []
+    found = []
+    for group in template["steps"]:
+        found += [{**one, "dependencies": before} for one in group]
+        before = [one["name"] for one in group]
+    return found
 
 
 def dependencies(task: Json) -> list[str]:
