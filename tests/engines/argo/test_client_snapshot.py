@@ -134,10 +134,17 @@ def test_an_invalid_spec_is_the_message_of_the_run() -> None:
 
 
 def test_a_stopped_run_is_cancelled_with_the_steps_that_ran() -> None:
-    node = _node("a", "Failed", message="workflow shutdown with strategy:  Stop")
-    found = _object(node, phase="Failed", spec={"shutdown": "Stop"})
-    seen = snapshot(Workflow(name="w", steps=(Step(name="a", task=FUNCTION),)), found, "run")
-    assert (seen.status, _statuses(seen)) == ("cancelled", {"a": "cancelled"})
+    nodes = [
+        _node("a", "Failed", message="workflow shutdown with strategy:  Stop"),
+        _node("b", "Error", message="pod deleted"),
+        _node("c", "Failed", message="main: Error (exit code 1): boom"),
+        _node("d", "Running"),
+    ]
+    steps = tuple(Step(name=name, task=FUNCTION) for name in "abcd")
+    found = _object(*nodes, phase="Failed", spec={"shutdown": "Stop"})
+    seen = snapshot(Workflow(name="w", steps=steps), found, "run")
+    assert seen.status == "cancelled"
+    assert _statuses(seen) == {"a": "cancelled", "b": "cancelled", "c": "failed", "d": "cancelled"}
 
 
 def test_skipped_is_cancelled_where_a_failure_that_was_allowed_is_the_reason() -> None:
@@ -231,3 +238,16 @@ def test_handlers_that_were_not_for_this_end_are_skipped() -> None:
     ]
     found = snapshot(Workflow(name="w", exit_handlers=handlers), _object(*nodes), "run")
     assert _statuses(found) == {"on-success": "succeeded", "on-failure": "skipped"}
+
+
+def test_steps_of_a_large_scope_are_found_in_its_parts() -> None:
+    steps = tuple(Step(name=name, task=FUNCTION) for name in ("a", "b", "part-1"))
+    nodes = [
+        _node("parts-1", kind="DAG"),
+        _node("part-2", kind="DAG", inside="parts-1"),
+        _node("b", inside="part-2"),
+        _node("a", inside="parts-1"),
+        _node("part-1"),
+    ]
+    found = snapshot(Workflow(name="w", steps=steps), _object(*nodes), "run")
+    assert _statuses(found) == {"a": "succeeded", "b": "succeeded", "part-1": "succeeded"}

@@ -17,7 +17,7 @@ from typing import Any
 from couler.backends.argo.client import nodes as data
 from couler.backends.argo.client.nodes import Node, Nodes, nodes_of
 from couler.backends.argo.exits import TEMPLATE as EXIT
-from couler.backends.argo.names import parameter_name, task_names
+from couler.backends.argo.names import is_part, parameter_name, task_names
 from couler.backends.argo.wrappers import ITEM, NEXT, ROUND, RUN
 from couler.core.ir import graph
 from couler.core.ir.evaluate import ABSENT, EvaluationError, holds
@@ -33,6 +33,8 @@ STOPPED = "couler.io/stopped"
 FILES = ("file", "folder")
 _ROUND = re.compile(rf"{ROUND}(?:-(\d+))?$")
 _BAD = ("failed", "cancelled")
+_SIGNALS = (137, 143)
+"""Exit codes of processes that were ended from outside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ class _Reader:
         """The steps of a workflow or group; ``skips``: Argo's word for a skipped one is taken as it is."""
         steps = graph.order(tuple(steps))
         names = task_names(step.name for step in steps)
-        tasks = self.nodes.tasks(node)
+        tasks = self._with_parts(node, frozenset(names.values()))
         view = _View(prefix, self.steps)
         for step in steps:
             found = tasks.get(names[step.name])
@@ -188,6 +190,16 @@ class _Reader:
                 self._put(path, status, found)
             else:
                 self._unit(step, path, found)
+
+    def _with_parts(self, node: Node, steps: frozenset[str]) -> dict[str, Node]:
+        """The tasks of a scope; large ones stand in several templates."""
+        found: dict[str, Node] = {}
+        for name, task in self.nodes.tasks(node).items():
+            if is_part(name, steps):
+                found = {**self._with_parts(task, steps), **found}
+            else:
+                found[name] = task
+        return found
 
     def _none_began(self, steps: Iterable[Step]) -> None:
         for step in steps:
@@ -285,9 +297,12 @@ class _Reader:
         self.steps[path] = StepRecord(self.run_id, path, status, ended=ended)
 
     def _status(self, node: Node) -> str:
-        """Argo may end a run before all of its steps."""
+        """Argo may end a run before all of its steps, and calls pods that it ended for a stop failed or lost."""
         status = data.status_of(node)
-        return "cancelled" if self.over and status in ("running", "pending") else status
+        if self.over and status in ("running", "pending"):
+            return "cancelled"
+        ended = node.get("phase") == "Error" or data.exit_code(node) in _SIGNALS
+        return "cancelled" if self.stopped and status == "failed" and ended else status
 
     def _was_cancelled(self, path: str) -> bool:
         """Whether something inside was ended."""
@@ -313,6 +328,8 @@ class _Reader:
         tries = self.nodes.attempts(node)
         begun = [one for one in tries if one.get("phase") not in (None, "", "Pending", "Skipped", "Omitted")]
         status = self._status(node)
+        if status == "running" and not begun and not isinstance(step.task, SuspendTask):
+            status = "pending"
         outputs = self._leaf_outputs(step, node) if status in ("succeeded", "cached") else None
         message = data.words(tries[-1] if tries else node, step.timeout) if status == "failed" else ""
         if status == "pending":
@@ -334,7 +351,7 @@ class _Reader:
         return task.message
 
     def _attempt(self, step: Step, path: str, number: int, node: Node) -> AttemptRecord:
-        status = data.status_of(node)
+        status = self._status(node)
         started, ended = data.seconds(node.get("startedAt")), _end(node)
         failed = status == "failed"
         return AttemptRecord(
