@@ -15,7 +15,7 @@ from couler.core.render.groups import as_docstring, has_signature, signature
 from couler.core.render.literals import literal, text
 from couler.core.render.names import Names
 from couler.core.render.options import settings
-from couler.core.render.scope import Module, Scope
+from couler.core.render.scope import Module, Scope, exact
 from couler.core.render.steps import Statements, indented
 from couler.core.render.values import explicit_value, type_seen, value_code
 
@@ -24,7 +24,7 @@ class Writer:
     """Writes workflows into one file; equal groups and functions are written once."""
 
     def __init__(self, workflows: tuple[ir.Workflow, ...], named: Iterable[tuple[ir.GroupTask, str]] = ()) -> None:
-        self._named = list(named)
+        self._named = {exact(task): name for task, name in named}
         self._module = Module()
         self._module.names.take("building")
         self._workflows = workflows
@@ -149,19 +149,19 @@ class Writer:
 
     def _group(self, task: ir.GroupTask, wish: str, scope: Scope, plain: bool) -> tuple[str, list[str]]:
         """The nested function of a group, written where it is first needed."""
-        for known, name, is_plain in scope.functions:
-            if known == task and is_plain == plain:
-                return name, []
-        wanted = next((name for known, name in self._named if known == task), "")
+        key = (exact(task), plain)
+        if key in scope.functions:
+            return scope.functions[key], []
+        wanted = self._named.get(key[0], "")
         wanted = wanted or (task.steps[0].name if len(task.steps) == 1 else wish)
         name = scope.names.new(wanted, f"{wanted}_workflow")
-        functions = [*scope.functions]
+        functions = dict(scope.functions)
 
         def inner() -> Scope:
-            return replace(self._scope_of(task, Names(scope.names)), functions=[*functions], depth=scope.depth + 1)
+            return replace(self._scope_of(task, Names(scope.names)), functions=dict(functions), depth=scope.depth + 1)
 
         body = self._settled(task, inner)
-        scope.functions.append((task, name, plain))
+        scope.functions[key] = name
         decorator = [] if plain else ["@couler.workflow"]
         parameters = tuple(ir.Parameter(name=one.name) for one in task.parameters) if plain else task.parameters
         head = ["", *decorator, *scope.lines("", signature(name, parameters), ":")]

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from couler.core.ir import model as ir
 from couler.core.render.code import STEP, WIDTH, Code, lines
 from couler.core.render.literals import block, is_block
 from couler.core.render.names import Names
+
+
+def exact(part: object) -> str:
+    """Tells apart what Python takes for equal: 1, 1.0 and True."""
+    return repr(part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Scope:
         item_types: Name of a list to the type of its items.
         steps: Name of a step to where its output is.
         used: Steps that something refers to, so that they need a variable.
-        functions: Groups that have a function already, with its name and whether it is a plain one.
+        functions: Groups (see `exact`) that have a function already, and whether it is a plain one, to its name.
         round_output: In the condition of a loop: the output that the lambda's argument stands for.
         depth: How far the code is moved to the right.
         label: The step whose code is being written, for names of blocks.
@@ -81,7 +85,7 @@ class Scope:
     item_types: dict[str, str] = field(default_factory=dict)
     steps: dict[str, Known] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
-    functions: list[tuple[ir.GroupTask, str, bool]] = field(default_factory=list)
+    functions: dict[tuple[str, bool], str] = field(default_factory=dict)
     round_output: str = ""
     label: str = ""
     depth: int = 1

@@ -15,7 +15,7 @@ from couler.core.render.literals import literal, text
 from couler.core.render.models import constructed
 from couler.core.render.names import Names, is_usable
 from couler.core.render.options import step_options
-from couler.core.render.scope import Known, Scope
+from couler.core.render.scope import Known, Scope, exact
 from couler.core.render.tasks import Maker, container, job, script, suspend
 from couler.core.render.values import element_type, type_seen, value_code
 
@@ -54,7 +54,7 @@ class Statements:
             before = condition
 
     def _branch(self, condition: ir.Condition, members: list[ir.Step], before: ir.Condition | None) -> Iterator[str]:
-        if isinstance(condition, ir.Not) and condition.part == before and not isinstance(before, ir.Not):
+        if isinstance(condition, ir.Not) and exact(condition.part) == exact(before) and not isinstance(before, ir.Not):
             head = ["with couler.otherwise():"]
         else:
             self.scope.label = "condition"
@@ -319,7 +319,7 @@ def _by_condition(steps: tuple[ir.Step, ...]) -> Iterator[tuple[ir.Condition | N
     """Runs of steps that follow each other under the same condition."""
     members: list[ir.Step] = []
     for step in steps:
-        if members and members[0].when != step.when:
+        if members and exact(members[0].when) != exact(step.when):
             yield members[0].when, members
             members = []
         members.append(step)

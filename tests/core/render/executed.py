@@ -11,6 +11,7 @@ from typing import Any
 
 from couler.core.dsl.workflows import Building, WorkflowFunction
 from couler.core.ir.model import ExitHandler, GroupTask, Step, Workflow
+from couler.core.ir.text import to_json
 
 _numbers = count()
 
@@ -34,8 +35,12 @@ def _workflows(code: Any, module: types.ModuleType) -> list[Workflow]:
     return [item.build() for item in vars(module).values() if isinstance(item, (Building, WorkflowFunction))]
 
 
-def without_locations(workflow: Workflow) -> Workflow:
-    """The workflow as it is compared."""
+def without_locations(workflow: Workflow) -> str:
+    """The workflow as it is compared: as text, in which 1, 1.0 and true differ."""
+    return to_json(_bare_workflow(workflow))
+
+
+def _bare_workflow(workflow: Workflow) -> Workflow:
     return workflow.model_copy(
         update={
             "steps": tuple(map(_bare, workflow.steps)),

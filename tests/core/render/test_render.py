@@ -86,6 +86,20 @@ def test_branches_read_as_when_and_otherwise() -> None:
     ]
 
 
+def test_numbers_and_bools_are_told_apart() -> None:
+    x = ir.ParameterRef(name="x")
+    values = (1, True, 1.0)
+    conditions = [ir.Compare(operator="==", left=x, right=ir.Constant(value=value)) for value in values]
+    steps = tuple(container(f"s{index}", when=condition) for index, condition in enumerate(conditions))
+    groups = tuple(
+        ir.Step(
+            name=f"g{index}", task=ir.GroupTask(parameters=(ir.Parameter(name="a", default=ir.Constant(value=value)),))
+        )
+        for index, value in enumerate(values)
+    )
+    round_trip(ir.Workflow(name="w", parameters=(ir.Parameter(name="x"),), steps=(*steps, *groups)))
+
+
 def test_equal_groups_are_one_nested_function() -> None:
     say = ir.GroupTask(
         parameters=(ir.Parameter(name="word"),),

@@ -35,7 +35,7 @@ def read_documents(text: str) -> list[Any]:
 def _loader() -> Any:
     import yaml
 
-    class KubernetesLoader(yaml.SafeLoader):
+    class KubernetesLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
         """Reads what is not quoted as Go's YAML package does."""
 
     KubernetesLoader.yaml_implicit_resolvers = {
