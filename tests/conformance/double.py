@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import couler
+from couler.backends.argo.names import task_names
 from couler.core.ir.graph import references, upstream, walk
-from couler.core.ir.model import GroupTask, OutputRef, Workflow
+from couler.core.ir.model import GroupTask, OutputRef, Step, Workflow
 from couler.core.ir.parameters import complete as with_defaults
 from tests.conformance.case import Case
 from tests.conformance.local import given
@@ -20,12 +21,16 @@ from tests.conformance.readers.play import Played, play
 
 def names_of(workflow: Workflow) -> Names:
     """The names that compiled names stand for."""
-    scopes = {"": tuple(step.name for step in workflow.steps)}
+    scopes = {"": _tasks(workflow.steps)}
     for path, step in walk(workflow):
         if isinstance(step.task, GroupTask):
-            scopes[path] = tuple(inner.name for inner in step.task.steps)
-    handlers = tuple(handler.step.name for handler in workflow.exit_handlers)
+            scopes[path] = _tasks(step.task.steps)
+    handlers = _tasks(tuple(handler.step for handler in workflow.exit_handlers))
     return Names(scopes, handlers, tuple(output.name for output in workflow.outputs))
+
+
+def _tasks(steps: tuple[Step, ...]) -> dict[str, str]:
+    return {task: step for step, task in task_names(step.name for step in steps).items()}
 
 
 def outcome_on_double(case: Case, target: str, root: Path, **options: Any) -> Outcome:

@@ -26,13 +26,14 @@ class Names:
     """Names as the author of the workflow gave them, in the order of declaration.
 
     Attributes:
-        steps: Path of a scope, without indices, to the names of its steps; the workflow is the empty path.
-        handlers: Names of the exit handlers.
+        steps: Path of a scope, without indices, to the names of its tasks, each with the name of its step; the workflow
+            is the empty path.
+        handlers: Names of the tasks of exit handlers, each with the name of its handler.
         outputs: Names of the workflow's outputs that are values.
     """
 
-    steps: Mapping[str, tuple[str, ...]]
-    handlers: tuple[str, ...] = ()
+    steps: Mapping[str, Mapping[str, str]]
+    handlers: Mapping[str, str]
     outputs: tuple[str, ...] = ()
 
 
@@ -135,9 +136,9 @@ class _Reader:
             return {}
         tasks = tasks_of(self.templates[self.spec["onExit"]])
         found = {}
-        for task, name in zip(tasks, self.names.handlers, strict=False):
+        for task in tasks:
             when = task.get("when", "")
-            found[name] = (
+            found[self.names.handlers[task["name"]]] = (
                 "success" if "workflow.status == 'Succeeded'" in when.partition("&&")[0]
                 else "failure" if "workflow.status != 'Succeeded'" in when.partition("&&")[0]
                 else "always"
@@ -159,15 +160,16 @@ class _Reader:
 
     # --- steps
 
-    def _scope(self, template: Json, prefix: str, names: tuple[str, ...]) -> Iterator[tuple[str, Facts]]:
+    def _scope(self, template: Json, prefix: str, names: Mapping[str, str]) -> Iterator[tuple[str, Facts]]:
         tasks = tasks_of(template)
-        called = {task["name"]: name for task, name in zip(tasks, names, strict=False)}
-        helpers = {task["name"]: task for task in tasks[len(names) :]}
-        for task, name in zip(tasks, names, strict=False):
-            path = f"{prefix}{name}"
+        helpers = {task["name"]: task for task in tasks if task["name"] not in names}
+        for task in tasks:
+            if task["name"] in helpers:
+                continue
+            path = f"{prefix}{names[task['name']]}"
             step = self._unwrapped(self.templates[task["template"]])
             before = {one for need in dependencies(task) for one in _through(need, helpers)}
-            yield path, self._facts(step, sorted(called[one] for one in before), path)
+            yield path, self._facts(step, sorted(names[one] for one in before), path)
             if has_tasks(step.template):
                 yield from self._scope(step.template, f"{path}/", self.names.steps[path])
 
@@ -200,7 +202,7 @@ class _Reader:
 
     def _task(self, template: Json, path: str) -> Facts:
         if has_tasks(template):
-            return {"kind": "group", "steps": list(self.names.steps[path])}
+            return {"kind": "group", "steps": list(self.names.steps[path].values())}
         if "suspend" in template:
             duration = (template["suspend"] or {}).get("duration")
             return {"kind": "suspend", "duration": None if duration is None else int(duration.rstrip("s"))}

@@ -11,7 +11,7 @@ from typing import Any
 from tests.conformance.readers.argo import STATUS, Names, workflow_in, wrapper
 from tests.conformance.readers.controller import Controller
 from tests.conformance.readers.nodes import NodeState
-from tests.conformance.readers.parts import called, nodes_of_tasks
+from tests.conformance.readers.parts import nodes_of_tasks
 from tests.conformance.readers.pods import Pods
 
 Json = dict[str, Any]
@@ -105,11 +105,11 @@ class _Teller:
         pairs = zip(self.names.outputs, values, strict=True)
         return {name: json.loads(text) for name, text in pairs if text != ABSENT}
 
-    def scope(self, node: NodeState, path: str, bare: str, names: tuple[str, ...] | None = None) -> None:
+    def scope(self, node: NodeState, path: str, bare: str, names: Mapping[str, str] | None = None) -> None:
         """Tell of the steps of a workflow or group."""
         known = self.names.steps[bare] if names is None else names
-        children = nodes_of_tasks(node)
-        for task, name in called(self.templates, self.templates[node.template], known).items():
+        children = nodes_of_tasks(node, known)
+        for task, name in known.items():
             inside = f"{path}/{name}" if path else name
             inside_bare = f"{bare}/{name}" if bare else name
             child = children.get(task)
