@@ -188,3 +188,17 @@ def test_the_page_lists_every_code() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "importing.md").read_text(encoding="utf-8")
     rows = [f"| {code} | {' | '.join(about)} |" for code, about in CODES.items()]
     assert [line for line in page.splitlines() if line.startswith("| ARGO")] == rows
+
+
+def test_what_is_carried_stands_where_it_belongs() -> None:
+    odd = workflow("odd").engine_options["argo"]
+    assert odd["layout"]["first"] == {"parallelism": 2}
+    assert [one["name"] for one in odd["templates"]] == ["notify"]
+    again = step(workflow("odd").steps, "maybe/flip").engine_options["argo"]
+    assert set(again) == {"memoize", "synchronization", "container"}
+    assert set(step(workflow("odd").steps, "maybe").engine_options["argo"]["task"]) == {"when", "hooks"}
+    script = "{image: x, command: [sh], source: y, tty: true}"
+    text = f"{{kind: Workflow, spec: {{entrypoint: a, templates: [{{name: a, script: {script}}}]}}}}"
+    [alone] = import_argo(text).workflows
+    assert alone.steps[0].engine_options == {"argo": {"container": {"tty": True}}}
+    assert set(alone.engine_options["argo"]) == {"layout"}

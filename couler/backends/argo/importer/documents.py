@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from couler.backends.argo.importer.built import identifier, places
+from couler.backends.argo.importer.built import identifier, places, with_options
 from couler.backends.argo.importer.calls import NestedReader, settled
-from couler.backends.argo.importer.difference import NOTHING, missing, seconds
+from couler.backends.argo.importer.difference import NOTHING, missing, name_of, seconds
 from couler.backends.argo.importer.jobs import child
 from couler.backends.argo.importer.objects import ABOUT, CRON, tags_of, write_document
 from couler.backends.argo.importer.process import Facts
@@ -259,8 +259,28 @@ def _carried(document: Mapping[str, Any], workflows: list[ir.Workflow], findings
         cron = {key: value for key, value in spec.items() if key != "workflowSpec"}
         spec = dict(spec.get("workflowSpec", {}))
         options |= {CRON: cron} if cron else {}
+    templates = {name_of(item): dict(item) for item in spec.pop("templates", ())}
+    workflows = [_with_first(one, templates) for one in workflows]
+    spec |= {"templates": list(templates.values())} if templates else {}
     options = {**spec, **options, **({"metadata": rest["metadata"]} if "metadata" in rest else {})}
     first = workflows[0]
-    layout = thaw(first.engine_options["argo"]["layout"])
-    changed = ir.Workflow(**{**first.__dict__, "engine_options": {"argo": {**options, "layout": layout}}})
-    return [changed, *workflows[1:]]
+    return [_with_argo(first, {**options, **thaw(first.engine_options["argo"])}), *workflows[1:]]
+
+
+def _with_argo(workflow: ir.Workflow, options: Mapping[str, Any]) -> ir.Workflow:
+    return ir.Workflow(**{**workflow.__dict__, "engine_options": {"argo": options}})
+
+
+def _with_first(workflow: ir.Workflow, templates: dict[str, dict[str, Any]]) -> ir.Workflow:
+    """The workflow with what was left of the template that runs first, which is taken out of ``templates``."""
+    layout = thaw(workflow.engine_options["argo"]["layout"])
+    root = layout.get("entrypoint") or layout.get("root")
+    rest = templates.pop(root, {}) if layout.get("reference") is None else {}
+    rest.pop("name", None)
+    if not rest:
+        return workflow
+    if "kind" in layout.get("templates", {}).get(root, {}):
+        return _with_argo(workflow, {"layout": {**layout, "first": rest}})
+    if "script" in rest:
+        rest["container"] = rest.pop("script")
+    return workflow.model_copy(update={"steps": (with_options(workflow.steps[0], rest),)})

@@ -129,7 +129,8 @@ def _first_template(
     declared = [_declared_input(one, names[one], layout) for one in layout.get("inputs", ()) if one in names]
     if declared:
         made = merged({"inputs": {"parameters": declared}}, made)
-    return made
+    whole: dict[str, Any] = merged(made, layout.get("first", {}))
+    return whole
 
 
 def _declared_input(name: str, parameter: ir.Parameter, layout: Facts) -> dict[str, Any]:
