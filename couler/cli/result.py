@@ -152,7 +152,7 @@ def show_engines(engines: Sequence[EngineInfo], output: str) -> None:
         return
     features = sorted({feature for engine in engines for feature in engine.features})
     shown = [engine for engine in engines if engine.installed]
-    names = [f"{engine.name} {engine.versions[-1]}" if engine.versions else engine.name for engine in shown]
+    names = [f"{engine.name} {engine.versions[0]}" if engine.versions else engine.name for engine in shown]
     rows = [[feature, *(engine.features.get(feature, "") for engine in shown)] for feature in features]
     click.echo(table(rows, ["feature", *names]))
     for engine in engines:
