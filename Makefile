@@ -16,12 +16,11 @@ conformance:
 	$(PYTHON) -m pytest tests/conformance
 
 conformance-lint:
+	$(PYTHON) -m tests.engines.argo.validator
 	$(PYTHON) -m pytest tests/conformance tests/engines/argo
 
 conformance-cluster:
-	sh tests/engines/kubernetes/install.sh
-	$(PYTHON) -m tests.engines.argo.cluster build
-	COULER_TEST_CLUSTER=1 $(PYTHON) -m pytest tests/engines tests/conformance
+	bash .ci/cluster
 
 tables:
 	$(PYTHON) docs/tables.py --write
