@@ -19,7 +19,6 @@ from couler.core.ir.model import (
     SecretUse,
     Sidecar,
     Step,
-    SuspendTask,
     Toleration,
     Volume,
 )
@@ -239,11 +238,7 @@ _SOURCES: Mapping[str, Callable[[Volume], Mapping[str, Any]]] = {
 
 
 def around(step: Step, body: dict[str, Any], build: Build) -> None:
-    """Write the attributes of a step that stand beside its container into the body of its template.
-
-    Raises:
-        EngineError: It is a pause with a time limit, which Argo does not keep.
-    """
+    """Write the attributes of a step that stand beside its container into the body of its template."""
     if step.service_account:
         body["serviceAccountName"] = step.service_account
     if step.resources is not None:
@@ -259,7 +254,7 @@ def around(step: Step, body: dict[str, Any], build: Build) -> None:
             "steps get by an option for their task"
         )
     if step.timeout is not None:
-        _limit(step, step.timeout, body)
+        body["activeDeadlineSeconds"] = str(math.ceil(step.timeout))
     attempts(step, body, build)
 
 
@@ -273,17 +268,6 @@ def _sidecar(one: Sidecar) -> dict[str, Any]:
         found["env"] = [{"name": name, "value": static_text(text)} for name, text in one.env.items()]
     with_brace(found)
     return found
-
-
-def _limit(step: Step, seconds: float, body: dict[str, Any]) -> None:
-    """The time limit of an attempt; Argo keeps it for pods only."""
-    if not isinstance(step.task, SuspendTask):
-        body["activeDeadlineSeconds"] = str(math.ceil(seconds))
-    elif step.task.duration is None or step.task.duration > seconds:
-        raise EngineError(
-            f"step '{step.name}' is a pause with a time limit, which Argo does not keep",
-            "leave the limit out, or set one for the whole workflow",
-        )
 
 
 def attempts(step: Step, body: dict[str, Any], build: Build) -> None:

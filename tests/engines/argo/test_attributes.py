@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from couler.backends.argo.backend import ArgoBackend
-from couler.core.errors import EngineError
+from couler.core.errors import EngineError, UnsupportedFeatureError
 from couler.core.ir.model import (
     Backoff,
     Compare,
@@ -147,20 +147,14 @@ def test_a_schedule_is_whole() -> None:
 # --- what Argo does otherwise
 
 
-def pause(**attributes: Any) -> Step:
-    return Step(name="wait", **attributes)
-
-
-def test_a_pause_that_ends_in_time_needs_no_limit() -> None:
-    assert template(pause(task=SuspendTask(duration=0.5), timeout=1)) == {
-        "name": "wait", "suspend": {"duration": "500ms"},
-    }  # fmt: skip
-
-
 @pytest.mark.parametrize("duration", [None, 60])
-def test_a_pause_that_may_be_too_long_is_refused(duration: float | None) -> None:
-    with pytest.raises(EngineError, match="'wait' is a pause with a time limit, which Argo does not keep"):
-        template(pause(task=SuspendTask(duration=duration), timeout=1))
+def test_a_pause_with_a_time_limit_is_refused(duration: float | None) -> None:
+    with pytest.raises(UnsupportedFeatureError, match="Argo lets a pause last"):
+        template(Step(name="wait", task=SuspendTask(duration=duration), timeout=1))
+
+
+def test_a_pause_has_fractions_of_seconds() -> None:
+    assert template(Step(name="wait", task=SuspendTask(duration=0.5)))["suspend"] == {"duration": "500ms"}
 
 
 def test_waiting_that_argo_only_comes_near_is_noted() -> None:
