@@ -20,6 +20,7 @@ ENDED = ("Succeeded", "Failed", "Error", "Skipped", "Omitted")
 """Phases of a node, or of the workflow, that goes on no more."""
 _INDEX = re.compile(r".*\((\d+)(?::|\)$)", re.DOTALL)
 _EXIT = re.compile(r"^(?:[\w-]+: )?(?:Error|Completed|StartError|ContainerCannotRun) \(exit code (-?\d+)\)(?:: )?")
+_EXPRESSION = re.compile(r"failed to evaluate expression: (.*?) \(\d+:\d+\)", re.DOTALL)
 _OOM = re.compile(r"OOMKilled \(exit code 137\)|out of memory", re.IGNORECASE)
 _KIND = re.compile(r"([A-Z]\w*)(?:: |$)")
 _STOPPED = (
@@ -151,22 +152,31 @@ def exit_code(node: Node) -> int | None:
 
 
 def words(node: Node, timeout: float | None = None) -> str:
-    """Why a node failed, without what Argo puts before the task's own words.
+    r"""Why a node failed, without what Argo puts before the task's own words.
 
     >>> words({"phase": "Failed", "message": "main: Error (exit code 1): ValueError: boom"})
     'ValueError: boom'
     >>> words({"phase": "Failed", "message": "main: Error (exit code 3)"})
     'exit code 3'
+    >>> words({"phase": "Error", "message": "failed to evaluate expression: too many rounds (1:118)\n | ..."})
+    'too many rounds'
     """
     message = str(node.get("message") or "").strip()
     if _OOM.search(message):
         return f"was killed for lack of memory ({message})"
-    if any(sign in message for sign in _LATE):
+    if is_late(node):
         return f"ran longer than {timeout:g} s and was ended" if timeout is not None else message
+    if (found := _EXPRESSION.match(message)) is not None:
+        return found[1]
     found = _EXIT.match(message)
     if found:
         return message[found.end() :] or f"exit code {found[1]}"
     return message
+
+
+def is_late(node: Node) -> bool:
+    """Whether Kubernetes ended it because its time was over."""
+    return any(sign in str(node.get("message") or "") for sign in _LATE)
 
 
 def kind_of_error(node: Node) -> str:
@@ -178,7 +188,7 @@ def kind_of_error(node: Node) -> str:
     message = str(node.get("message") or "")
     if _OOM.search(message):
         return "OutOfMemory"
-    if any(sign in message for sign in _LATE):
+    if is_late(node):
         return "Timeout"
     if node.get("phase") == "Error":
         return "Lost"

@@ -245,7 +245,7 @@ class _Reader:
         """What stands around a step may fail though the step did not, as when its outputs cannot be read."""
         record = self.steps[path]
         if data.status_of(node) == "failed" and record.status not in _BAD:
-            message = data.words(node) or record.message
+            message = self._reason(node) or record.message
             self.steps[path] = dataclasses.replace(
                 record, status="failed", message=message, outputs=None, ended=data.seconds(node.get("finishedAt"))
             )
@@ -304,6 +304,14 @@ class _Reader:
         ended = node.get("phase") == "Error" or data.exit_code(node) in _SIGNALS
         return "cancelled" if self.stopped and status == "failed" and ended else status
 
+    def _reason(self, node: Node) -> str:
+        """Why a DAG failed: its own words, or those of a helper inside it."""
+        found = data.words(node)
+        for task in () if found else self.nodes.tasks(node).values():
+            if task.get("phase") in ("Failed", "Error") and (found := self._reason(task)):
+                break
+        return found
+
     def _was_cancelled(self, path: str) -> bool:
         """Whether something inside was ended."""
         inside = tuple(f"{path}{sign}" for sign in "/[#")
@@ -318,7 +326,7 @@ class _Reader:
         if status in ("succeeded", "cached"):
             declared = graph.outputs_of(step) if gathered else graph.outputs_of_one(step)
             outputs = self._json_outputs(node, declared)
-        message = (failed or data.words(node)) if status == "failed" else ""
+        message = (failed or self._reason(node)) if status == "failed" else ""
         self.steps[path] = StepRecord(
             self.run_id, path, status, data.seconds(node.get("startedAt")), _end(node), 0, outputs, message,
             {"node": node["id"]},
@@ -330,6 +338,8 @@ class _Reader:
         status = self._status(node)
         if status == "running" and not begun and not isinstance(step.task, SuspendTask):
             status = "pending"
+        if status == "failed" and step.timeout is None and data.is_late(tries[-1] if tries else node):
+            status = "cancelled"  # it was the time of the whole run that was over
         outputs = self._leaf_outputs(step, node) if status in ("succeeded", "cached") else None
         message = data.words(tries[-1] if tries else node, step.timeout) if status == "failed" else ""
         if status == "pending":
