@@ -1,6 +1,6 @@
 """The conformance suite by hand.
 
-python -m tests.conformance list              # the table of cases
+python -m tests.conformance list                     # the table of cases
 python -m tests.conformance record PLACE …    # run the cases there and keep what came of them
 """
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -43,12 +43,17 @@ def catalogue() -> dict[str, Any]:
     }
 
 
-def outcomes(place: str) -> dict[str, str]:
+def outcomes(place: str, only: Collection[str] = ()) -> dict[str, str]:
     """Run every case at a place: name of a case to ``same``, ``refused``, ``needs …`` or what is different.
 
     Cases with few steps come first, so that something is known early.
+
+    Args:
+        place: Name in `PLACES`.
+        only: Names of the cases to run; all when empty.
     """
-    cases = sorted(CASES.values(), key=lambda case: len(case.steps))
+    chosen = [case for case in CASES.values() if not only or case.name in only]
+    cases = sorted(chosen, key=lambda case: len(case.steps))
     with (
         tempfile.TemporaryDirectory(prefix="conformance-") as folder,
         PLACES[place]() as there,
@@ -56,7 +61,7 @@ def outcomes(place: str) -> dict[str, str]:
     ):
         told = pool.map(lambda case: _told(case, outcome(case, there, Path(folder))), cases)
         found = {case.name: text for case, text in zip(cases, told, strict=True)}
-    return {name: found[name] for name in CASES}
+    return {case.name: found[case.name] for case in chosen}
 
 
 def _told(case: Case, text: str) -> str:
@@ -95,20 +100,34 @@ def kept(name: str) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def check(places: Iterable[str]) -> int:
-    """Run places one after the other; 1 when a case did not come out as it should."""
-    return max((_status(outcomes(place)) for place in places), default=0)
+def check(arguments: Iterable[str]) -> int:
+    """Run cases at places; 1 when one did not come out as it should.
+
+    Args:
+        arguments: Names of places, and of the cases to run there; all cases when none is named.
+    """
+    places, only = _parted(arguments)
+    return max((_status(outcomes(place, only)) for place in places), default=0)
 
 
-def record(places: Iterable[str]) -> int:
+def record(arguments: Iterable[str]) -> int:
     """As `check`, and keep what came of the cases for the tables in the docs."""
+    places, only = _parted(arguments)
     status = 0
     for place in places:
-        found = outcomes(place)
-        write(place, found)
+        found = outcomes(place, only)
+        all_known = {**kept(place), **found}
+        write(place, {name: all_known[name] for name in CASES if name in all_known})
         status = max(status, _status(found))
     write("catalogue", catalogue())
     return status
+
+
+def _parted(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
+    given = list(arguments)
+    if unknown := [name for name in given if name not in PLACES and name not in CASES]:
+        raise SystemExit(f"'{unknown[0]}' is neither a case nor one of the places: {', '.join(PLACES)}")
+    return [name for name in given if name in PLACES], [name for name in given if name in CASES]
 
 
 def _status(found: dict[str, str]) -> int:

@@ -260,6 +260,34 @@ def a_time_limit_on_the_workflow() -> None:
     give(slow).named("next")
 
 
+@case(
+    "failure",
+    "group",
+    steps={
+        "inner": "failed",
+        "inner/fails": "failed",
+        "inner/deep": "cancelled",
+        "inner/deep/running": "succeeded|cancelled",
+        "inner/deep/waiting": "cancelled",
+        "last": "cancelled",
+    },
+    status="failed",
+    failing="inner/fails",
+    says=("on purpose",),
+    needs=("side by side",),
+)
+def branches_of_a_group_end_where_they_are(ledger: str) -> None:
+    def deep() -> Any:
+        return give(outlives(ledger, SECOND).named("running")).named("waiting")
+
+    def inner() -> Any:
+        fails_when_joined(ledger).named("fails")
+        return couler.concurrent([deep], subtasks=True)[0]
+
+    (made,) = couler.concurrent([inner], subtasks=True)
+    give(made).named("last")
+
+
 @case("timeout", "group", steps=succeeded("inner", "inner/give", "next"), result=1)
 def a_time_limit_on_a_group() -> Any:
     (made,) = couler.concurrent([inner_success], subtasks=True)

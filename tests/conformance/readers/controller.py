@@ -51,6 +51,7 @@ class Controller:
             self.globals[f"workflow.parameters.{given['name']}"] = value
         self.global_files: dict[str, Any] = {}
         self._pods = itertools.count(1)
+        self.left_open = ""
 
     def run(self) -> tuple[NodeState, NodeState | None]:
         """The node of the whole workflow, and that of its exit handlers."""
@@ -58,6 +59,9 @@ class Controller:
         if root.outputs is not None:
             for name, value in root.outputs.parameters.items():
                 self.globals[f"workflow.outputs.parameters.{name}"] = value
+        if self.left_open:
+            root.phase, root.message, root.outputs = "Running", f"waits for ever for {self.left_open}", None
+            return root, None
         if "onExit" not in self.spec:
             return root, None
         self.globals["workflow.status"] = root.phase
@@ -300,6 +304,7 @@ class _Dag:
         for index, item in enumerate(items):
             text = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False, separators=(",", ":"))
             if self.template.get("failFast") and any(child.failed for child in group.children):
+                self.controller.left_open = f"{self.node.task}.{name}"  # a group that nobody ends any more
                 break
             one = replaced(bare, {**self.controller.globals, "item": text})
             called = f"{name}({index})"
