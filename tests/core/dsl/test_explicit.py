@@ -46,5 +46,5 @@ def test_any_declared_step_can_be_mapped_and_repeated() -> None:
 def test_nothing_is_added_to_an_explicit_step() -> None:
     with couler.new_workflow("w") as building:
         couler.explicit.step(PAUSE).with_(timeout=3)
-    with pytest.raises(DefinitionError, match="'pause' .* is an explicit step, and something is added to it"):
+    with pytest.raises(DefinitionError, match=r"'pause' .* is an explicit step, and something is added to it"):
         building.build()
