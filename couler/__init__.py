@@ -1,4 +1,4 @@
-"""couler: write an ML workflow once in Python and run it on this machine, with an engine that survives crashes.
+"""couler: write an ML workflow once in Python and run it on this machine or on Argo Workflows, with the same result.
 
 >>> import couler
 >>> @couler.step

@@ -151,17 +151,19 @@ def standing(declaration: Any, feature: str) -> str:
 
 
 def support() -> str:
-    """Features of the local engine in three lines, from its declaration."""
+    """Feature by engine: those that not every engine has, from the declarations and from what was recorded."""
     from couler.backends import registry
     from couler.core.ir.features import FEATURES
 
-    declared = registry.backend("local")[0].declaration()
-    groups: dict[str, list[str]] = {"yes": [], "left out, with a note": [], "no": []}
-    for feature, words in FEATURES.items():
-        groups[standing(declared, feature).partition(":")[0].partition(", rewritten")[0]].append(words)
-    heads = ("runs", "leaves out, with a note", "refuses, with the reason")
-    rows = [[head, "; ".join(words)] for head, words in zip(heads, groups.values(), strict=True)]
-    return table(["the local engine", ""], rows)
+    engines = {name: registry.backend(name)[0].declaration() for name in registry.names()}
+    everywhere = [name for name in FEATURES if all(each.support(name) == "native" for each in engines.values())]
+    rows = [
+        [words, *(f"{stance(each, name)}: {proof(engine, name)}" for engine, each in engines.items())]
+        for name, words in FEATURES.items()
+        if name not in everywhere
+    ]
+    rest = [f"{len(everywhere)} other features", *("native" for _ in engines)]
+    return table(["feature", *(declared.target for declared in engines.values())], [*rows, rest])
 
 
 # --- the conformance suite -------------------------------------------------------------------------------------
