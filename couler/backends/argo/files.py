@@ -95,7 +95,7 @@ _GIT = {"username": "usernameSecret", "password": "passwordSecret", "ssh_key": "
 def _s3(stored: StoredFile, bucket: str, key: str) -> dict[str, Any]:
     endpoint = stored.options.get("endpoint", "s3.amazonaws.com")
     fields: dict[str, Any] = {"bucket": bucket, "key": key, "endpoint": endpoint.split("://")[-1]}
-    if endpoint.startswith("http://"):
+    if endpoint.startswith("http://") or stored.options.get("insecure", "").lower() == "true":
         fields["insecure"] = True
     return {**fields, **_plain(stored, ("region",)), **_keys(stored, _S3)}
 
