@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from couler.backends import registry
 from couler.backends.base import Compiled, Declaration, Support
@@ -37,12 +37,17 @@ def prepare(workflow: Workflow, target: str, options: Mapping[str, Any]) -> Lowe
         workflow = rewrite(workflow)
     backend, version = registry.backend(target)
     declaration = backend.declaration(version, options)
-    lowered, notes = _lower(workflow, declaration)
-    _refuse(workflow, lowered, declaration)
+    lowered, notes, used = _lower(workflow, declaration)
+    _refuse(workflow, used, declaration)
     return Lowered(lowered, notes, declaration)
 
 
-def _lower(workflow: Workflow, declaration: Declaration) -> tuple[Workflow, tuple[str, ...]]:
+Used: TypeAlias = Mapping[str, tuple[str, ...]]
+"""Feature to the paths of the steps that use it."""
+
+
+def _lower(workflow: Workflow, declaration: Declaration) -> tuple[Workflow, tuple[str, ...], Used]:
+    """The lowered workflow, what was done to it, and the features that it uses now."""
     used = features_of(workflow)
     wanted = {declaration.lowered[feature] for feature in used if declaration.support(feature) == "lowered"}
     notes = []
@@ -50,11 +55,10 @@ def _lower(workflow: Workflow, declaration: Declaration) -> tuple[Workflow, tupl
         if name in wanted:
             workflow = rewrite(workflow)
             notes.append(note)
-    return workflow, tuple(notes)
+    return workflow, tuple(notes), features_of(workflow) if notes else used
 
 
-def _refuse(original: Workflow, lowered: Workflow, declaration: Declaration) -> None:
-    used = features_of(lowered)
+def _refuse(original: Workflow, used: Used, declaration: Declaration) -> None:
     missing = [feature for feature in used if declaration.support(feature) != "native"]
     if not missing:
         return

@@ -241,14 +241,14 @@ class DividedScope(Scope):
 
     def guards(self, name: str) -> tuple[str, ...]:
         """Expressions that must all hold, else the step is skipped."""
-        if not self._home:
+        if not self._home or name in self.certain:
             return super().guards(name)
         with self._in(self._home[name]):
             return super().guards(name)
 
     def exists(self, step: str, output: str) -> tuple[str, ...]:
         """Expressions that all hold when an output exists."""
-        if not self._is_far(step):
+        if step in self.certain or not self._is_far(step):
             return super().exists(step, output)
         with self._in(self._home[step]):
             claims = super().exists(step, output)

@@ -56,6 +56,7 @@ class _ExitScope(Scope):
         steps = [handler.step for handler in workflow.exit_handlers]
         super().__init__(steps, workflow.parameters, (), build, top=True)
         self.fail_fast = False
+        self.certain = set()  # each has a condition
 
     def output(self, step: str, output: str) -> Source:
         name = self._globals[step][parameter_name(output)]

@@ -98,16 +98,19 @@ def varying_texts(steps: Sequence[Step]) -> dict[Skeleton, frozenset[int]]:
     found: dict[Skeleton, set[int]] = {}
     for step in steps:
         if isinstance(step.task, ContainerTask):
-            skeleton = _skeleton(step, step.task)
+            common = skeleton(step, step.task)
             texts = [*step.task.command, *step.task.args, *(variable.value for variable in step.env)]
-            first = seen.setdefault(skeleton, texts)
-            differs = found.setdefault(skeleton, set())
+            first = seen.setdefault(common, texts)
+            differs = found.setdefault(common, set())
             if first is not texts:
-                differs.update(index for index, text in enumerate(texts) if text != first[index])
-    return {skeleton: frozenset(indices) for skeleton, indices in found.items()}
+                differs.update(
+                    index for index, text in enumerate(texts) if index not in differs and text != first[index]
+                )
+    return {common: frozenset(indices) for common, indices in found.items()}
 
 
-def _skeleton(step: Step, task: ContainerTask) -> Skeleton:
+def skeleton(step: Step, task: ContainerTask) -> Skeleton:
+    """What a container must have in common with others that share its template."""
     return task.image, len(task.command), len(task.args), tuple(variable.name for variable in step.env)
 
 
@@ -123,7 +126,7 @@ class _Leaf:
     ) -> None:
         self.varying: frozenset[int] = frozenset()
         if varying and isinstance(step.task, ContainerTask):
-            self.varying = varying.get(_skeleton(step, step.task), frozenset())
+            self.varying = varying.get(skeleton(step, step.task), frozenset())
         self.texts: dict[str, Given] = {}
         self.step = step
         self.scope = scope

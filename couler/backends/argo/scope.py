@@ -8,6 +8,7 @@ from typing import Any
 
 from couler.backends.argo.attributes import attempts
 from couler.backends.argo.build import Build, merge_task
+from couler.backends.argo.families import Families
 from couler.backends.argo.files import is_file_type, location
 from couler.backends.argo.leaves import declared_base_names, leaf, varying_texts
 from couler.backends.argo.names import NameTable, parameter_name, task_name, task_names
@@ -102,7 +103,8 @@ class Scope(ScopeTypes):
         self._task_names = NameTable(self.tasks.values())
         self._choices: list[dict[str, Any]] = []
         self._in_outputs = False
-        self.fail_fast = build.stops and _has_branches(self.upstream)
+        depths = _depths(self.upstream)
+        self.fail_fast = build.stops and max(depths.values(), default=0) < len(depths)
         self.wanted_items = _wanted_items(steps)
         self.read = _read_outputs(steps, outputs)
         self.varying = varying_texts(steps)
@@ -111,7 +113,34 @@ class Scope(ScopeTypes):
         self._types: dict[str, Mapping[str, Any]] = {}
         for step, output, name in declared_base_names(steps):
             build.base_names[id(self), step, output] = name
-        self.units = {name: self._unit(step) for name, step in self.steps.items()}
+        self.units = self._all_units()
+        self.certain = self._find_certain(depths)
+
+    def _all_units(self) -> dict[str, Unit]:
+        if not self.varying or self.build.tells_failures or self.exports:
+            return {name: self._unit(step) for name, step in self.steps.items()}
+        families = Families(self, self.build, self.varying, self.read)
+        return {name: families.unit(step, self._unit) for name, step in self.steps.items()}
+
+    def _find_certain(self, ordered: Iterable[str]) -> set[str]:
+        """Steps that run and give all outputs unless something fails, as far as can be seen at once.
+
+        Args:
+            ordered: The steps, each after those that it waits for.
+        """
+        found: set[str] = set()
+        for name in ordered:
+            step, unit = self.steps[name], self.units[name]
+            if (
+                step.when is None
+                and step.after_condition is None
+                and not unit.has_status
+                and not step.allow_failure
+                and not any(result.may_lack for result in unit.results.values())
+                and all(other in found for other in self.upstream[name])
+            ):
+                found.add(name)
+        return found
 
     # --- the template --------------------------------------------------------------------------------------------
 
@@ -319,6 +348,8 @@ class Scope(ScopeTypes):
 
     def guards(self, name: str) -> tuple[str, ...]:
         """Expressions that must all hold, else the step is skipped."""
+        if name in self.certain:
+            return ()
         found = self._guards.get(name)
         if found is None:
             found = self._guards[name] = tuple(dict.fromkeys(self._find_guards(self.steps[name])))
@@ -368,6 +399,8 @@ class Scope(ScopeTypes):
 
     def exists(self, step: str, output: str) -> tuple[str, ...]:
         """Expressions that all hold when an output exists."""
+        if step in self.certain:
+            return ()
         unit = self.units[step]
         found = []
         if self._skippable(step):
@@ -618,8 +651,8 @@ def _read_outputs(steps: Sequence[Step], outputs: Sequence[GroupOutput]) -> dict
     return found
 
 
-def _has_branches(needs: Mapping[str, Sequence[str]]) -> bool:
-    """Whether some steps do not wait for each other: whether the longest chain is shorter than the whole."""
+def _depths(needs: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """How long the longest chain to each step is; each comes after those that it waits for."""
     longest: dict[str, int] = {}
     for start in needs:
         waiting = [start]
@@ -631,4 +664,4 @@ def _has_branches(needs: Mapping[str, Sequence[str]]) -> bool:
             if not missing:
                 waiting.pop()
                 longest[name] = 1 + max((longest[other] for other in before), default=0)
-    return max(longest.values(), default=0) < len(needs)
+    return longest

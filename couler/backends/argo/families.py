@@ -1,0 +1,96 @@
+"""Containers that differ in texts and references only: their templates are made once, and each step is fitted in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import TypeAlias
+
+from couler.backends.argo.build import Build
+from couler.backends.argo.leaves import Skeleton, skeleton
+from couler.backends.argo.units import Given, ScopeTypes, Text, Unit
+from couler.backends.argo.wire import BRACE, static_text
+from couler.core.ir.evaluate import as_text
+from couler.core.ir.model import Constant, ContainerTask, OutputRef, Step, Value
+
+_UNUSUAL = attrgetter(
+    "inputs", "foreach", "loop", "secrets", "volumes", "sidecars", "daemon", "engine_options", "allow_failure"
+)
+_SURROUNDINGS = attrgetter(
+    "outputs", "retry", "timeout", "resources", "service_account", "working_dir", "labels", "cache"
+)  # fmt: skip
+Key: TypeAlias = Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitting:
+    """What makes a step one of a family, and what it is given in the family's template."""
+
+    key: Key
+    given: list[Given]
+
+
+class Families:
+    """Steps of a scope by what their templates have in common.
+
+    Args:
+        scope: The scope; it knows the types of values.
+        build: What is being built; steps of which it notes something are made each by itself.
+        varying: See `couler.backends.argo.leaves.varying_texts`.
+        read: Step to the outputs that others read.
+    """
+
+    def __init__(
+        self,
+        scope: ScopeTypes,
+        build: Build,
+        varying: Mapping[Skeleton, frozenset[int]],
+        read: Mapping[str, set[str]],
+    ) -> None:
+        self._scope = scope
+        self._build = build
+        self._varying = varying
+        self._read = read
+        self._known: dict[Key, Unit] = {}
+
+    def unit(self, step: Step, make: Callable[[Step], Unit]) -> Unit:
+        """The unit of a step: a known one with the step's own values, or one that ``make`` makes."""
+        fitting = self._fitting(step)
+        if fitting is None:
+            return make(step)
+        known = self._known.get(fitting.key)
+        if known is not None:
+            return replace(known, parameters=dict(zip(known.parameters, fitting.given, strict=True)))
+        notes = len(self._build.notes)
+        unit = make(step)
+        if notes == len(self._build.notes) and not unit.artifacts and list(unit.parameters.values()) == fitting.given:
+            self._known[fitting.key] = unit
+        return unit
+
+    def _fitting(self, step: Step) -> _Fitting | None:
+        task = step.task
+        if not isinstance(task, ContainerTask) or any(_UNUSUAL(step)):
+            return None
+        common = skeleton(step, task)
+        varying = self._varying.get(common, frozenset())
+        marks: list[Hashable] = []
+        holes: dict[Value, int] = {}
+        texts: list[Given] = []
+        braces = False
+        for index, value in enumerate([*task.command, *task.args, *(variable.value for variable in step.env)]):
+            if type(value) is OutputRef and value.default is None:
+                whole = OutputRef(step=value.step, output=value.output) if value.path else value
+                marks.append((holes.setdefault(whole, len(holes)), self._scope.type_of(whole), value.path))
+            elif type(value) is not Constant:
+                return None
+            elif index in varying:
+                text = static_text(as_text(value.value))
+                braces = braces or BRACE in text
+                texts.append(Text(text))
+                marks.append(None)
+            else:
+                marks.append(as_text(value.value))
+        read = self._read.get(step.name)
+        key = (common, task.pull_policy, tuple(marks), braces, frozenset(read) if read else None, _SURROUNDINGS(step))
+        return _Fitting(key, [*holes, *texts])
