@@ -11,7 +11,7 @@ from typing import Any
 
 from couler.core.ir import graph
 from couler.core.ir.evaluate import ABSENT, EvaluationError, holds
-from couler.core.ir.json import FrozenDict
+from couler.core.ir.json import FrozenDict, thaw
 from couler.core.ir.model import (
     AllOf,
     AnyOf,
@@ -405,7 +405,7 @@ def _plain(value: Value) -> tuple[bool, Any]:
     """Whether a value is known, and the plain value."""
     match value:
         case Constant():
-            return True, value.value
+            return True, thaw(value.value)
         case StoredFile():
             return True, {
                 FILE_MARK: True,
