@@ -13,12 +13,14 @@ from couler.core.errors import EngineError
 from couler.core.ir.json import thaw
 from couler.core.ir.model import (
     Backoff,
+    JobTask,
     Resources,
     Retry,
     RetryOn,
     SecretUse,
     Sidecar,
     Step,
+    SuspendTask,
     Toleration,
     Volume,
 )
@@ -255,7 +257,28 @@ def around(step: Step, body: dict[str, Any], build: Build) -> None:
         )
     if step.timeout is not None:
         body["activeDeadlineSeconds"] = str(math.ceil(step.timeout))
+    if isinstance(step.task, JobTask) and step.task.delete_after:
+        when = "with the workflow" if step.task.owned else "by nobody, as the workflow does not own it"
+        build.note(f"the object of step '{step.name}' is deleted {when}: Argo does not do it when the step has ended")
+    describe(step, body, build)
     attempts(step, body, build)
+
+
+def describe(step: Step, body: dict[str, Any], build: Build) -> None:
+    """Write what a step is for into the body of its template, where Argo's page shows it."""
+    text = step.description
+    if isinstance(step.task, SuspendTask) and step.task.message:
+        text = f"{text}\n\n{step.task.message}" if text else step.task.message
+    if not text:
+        return
+    if build.version < WITH_ANNOTATIONS:
+        build.note(f"the description of step '{step.name}' is left out: Argo shows none before 3.7")
+        return
+    body["annotations"] = {"workflows.argoproj.io/description": text.replace("{{", "{ {")}
+
+
+WITH_ANNOTATIONS = (3, 7)
+"""Version of Argo from which on templates have descriptions."""
 
 
 def _sidecar(one: Sidecar) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from couler.backends.argo.wire import member, quoted
 from couler.core.ir.model import CachePolicy, Step, SuspendTask
 
 YEAR: Final = 365 * 24 * 3600
+NAMESPACE: Final = "workflow.namespace"
+"""Part of each key: caches lie beside the controller, which may serve several namespaces that share nothing."""
 _HASHED: Final = ("image", "command", "args", "source")
 _TAG: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _OUTSIDE: Final = re.compile(r"workflow\.(?:parameters(?:\.([A-Za-z0-9_-]+)|\['([^']+)'\])|(name|status|failures))")
@@ -45,8 +47,8 @@ def memoize(step: Step, body: dict[str, Any], scope: ScopeTypes, build: Build) -
         "cache": {"configMap": {"name": name}},
     }
     build.note(
-        f"cached outputs are kept in the ConfigMap {name}, 1 MiB in all, and for a year when no age is given; Argo's "
-        "controller needs the verbs create and update on ConfigMaps, or cached steps fail"
+        f"cached outputs are kept in the ConfigMap {name} beside Argo's controller, 1 MiB in all, and for a year when "
+        "no age is given; the controller needs the verbs create and update on ConfigMaps there, or cached steps fail"
     )
     if unknown := sorted(set(policy.env) - {variable.name for variable in step.env}):
         build.note(
@@ -70,7 +72,7 @@ def _key(step: Step, policy: CachePolicy, body: Mapping[str, Any], scope: ScopeT
     fixed = json.dumps(_content(step, policy, body, scope), sort_keys=True, ensure_ascii=False)
     digest = hashlib.sha256(fixed.encode("utf-8", "surrogatepass")).hexdigest()
     inputs = (member(f"inputs.parameters.{one['name']}") for one in body.get("inputs", {}).get("parameters", ()))
-    values = [quoted(digest), *inputs, *_outside(fixed)]
+    values = [quoted(digest), NAMESPACE, *inputs, *_outside(fixed)]
     return f"c{{{{=sprig.sha256sum(toJson([{', '.join(values)}]))}}}}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from couler.backends.argo.attributes import attempts
+from couler.backends.argo.attributes import attempts, describe
 from couler.backends.argo.build import Build, called_template, merge
 from couler.backends.argo.files import is_file_type, location
 from couler.backends.argo.names import parameter_name, task_name
@@ -45,6 +45,7 @@ def call(step: Step, scope: ScopeTypes, build: Build) -> Unit:
         "dag": {"tasks": [task]},
         **outputs_of(values, artifacts),
     }
+    describe(step, body, build)
     attempts(step, body, build)
     build.merge_options(step, body)
     build.note(f"step '{step.name}' runs a template of another object, which decides its image, resources and limits")

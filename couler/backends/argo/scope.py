@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from couler.backends.argo.attributes import attempts
+from couler.backends.argo.attributes import attempts, describe
 from couler.backends.argo.build import Build, merge_task
 from couler.backends.argo.families import Families
 from couler.backends.argo.files import is_file_type, location
@@ -566,6 +566,7 @@ class Scope(ScopeTypes):
                 f"step '{step.name}' is a nested workflow with a time limit, which Argo does not have",
                 "set the limit on the steps inside it, or on the whole workflow",
             )
+        describe(step, body, self.build)
         attempts(step, body, self.build)
         self.build.merge_options(step, body)
         name = self.build.templates.add(task_name(step.name), body)

@@ -95,7 +95,7 @@ _JOB: Final = JobTask(
 TEMPLATE: Final[Mapping[str, Way]] = {
     "activeDeadlineSeconds": Way("`timeout`", {"timeout": 1.5}),
     "affinity": Way("`resources`: `affinity`", {"resources": Resources(affinity=_AFFINITY)}),
-    "annotations": _option(annotations={"workflows.argoproj.io/title": "Train"}),
+    "annotations": Way("`description`", {"description": "Trains a model"}),
     "archiveLocation": _option(archiveLocation={"archiveLogs": True}),
     "automountServiceAccountToken": _option(automountServiceAccountToken=False),
     "container": Way("`run_container`"),

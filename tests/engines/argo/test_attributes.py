@@ -15,6 +15,8 @@ from couler.core.ir.model import (
     ContainerTask,
     Escalation,
     GroupTask,
+    JobPredicate,
+    JobTask,
     OutputRef,
     Resources,
     Retry,
@@ -188,6 +190,24 @@ def test_memory_grows_with_each_attempt() -> None:
 def test_the_address_of_a_daemon_is_noted() -> None:
     assert "{{tasks.train.ip}}" in notes(step(daemon=True))
     assert template(step(daemon=True))["daemon"] is True
+
+
+def test_descriptions_are_shown_by_argo() -> None:
+    about = {"workflows.argoproj.io/description": "Trains { {it}}"}
+    group = Step(name="group", description="Trains {{it}}", task=GroupTask(steps=(step("inner"),)))
+    asking = Step(name="ask", task=SuspendTask(message="Go on?"))
+    assert template(step(description="Trains {{it}}"))["annotations"] == about
+    assert template(group)["annotations"] == about
+    assert template(asking)["annotations"] == {"workflows.argoproj.io/description": "Go on?"}
+    assert "the description of step 'ask' is left out" in notes(asking, engine="argo@3.6")
+
+
+@pytest.mark.parametrize(("owned", "words"), [(True, "with the workflow"), (False, "by nobody")])
+def test_it_is_noted_when_objects_of_jobs_are_deleted(owned: bool, words: str) -> None:
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}
+    made = (JobPredicate(field="metadata.name", value="c"),)
+    job = JobTask(manifest=manifest, success=made, owned=owned, delete_after=True)
+    assert f"is deleted {words}" in notes(Step(name="job", task=job))
 
 
 # --- versions

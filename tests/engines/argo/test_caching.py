@@ -90,8 +90,12 @@ def test_inputs_are_read_when_the_step_runs() -> None:
     said = key(first, container(Concat(parts=(ParameterRef(name="word"), OutputRef(step="first")))))
     assert "workflow.parameters.word" in said
     assert "inputs.parameters.first" in said
-    assert "workflow.name" in key(container(RunRef(field="id")))
-    assert "workflow.name" not in key(container("{{workflow.name}}"))
+    assert "workflow.name]" in key(container(RunRef(field="id")))
+    assert "workflow.name]" not in key(container("{{workflow.name}}"))
+
+
+def test_namespaces_share_nothing() -> None:
+    assert "workflow.namespace" in key(function())
 
 
 def test_outputs_that_are_read_are_in_the_key_as_others_are_not_kept() -> None:
@@ -104,7 +108,9 @@ def test_a_key_is_a_letter_and_a_hash_that_tells_inputs_apart() -> None:
     text = key(function())
     found = []
     for value in ("1", "2", "1"):
-        [evaluated] = validator.evaluate([text], {"inputs.parameters.n": value}, strict=False)
+        [evaluated] = validator.evaluate(
+            [text], {"inputs.parameters.n": value, "workflow.namespace": "a"}, strict=False
+        )
         assert evaluated.value is not None
         assert re.fullmatch("c[0-9a-f]{64}", evaluated.value)
         found.append(evaluated.value)
