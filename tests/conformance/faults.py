@@ -176,7 +176,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "retries are forgotten", "argo", f"{ARGO}/attributes.py",
-        'body["retryStrategy"] = retry_strategy(retry)', "pass", PLAYED + "retry",
+        'body["retryStrategy"] = retry_strategy(step, retry, build)', "pass", PLAYED + "retry",
     ),
     Fault(
         "one retry too few", "argo", f"{ARGO}/attributes.py",
