@@ -251,3 +251,10 @@ def test_steps_of_a_large_scope_are_found_in_its_parts() -> None:
     ]
     found = snapshot(Workflow(name="w", steps=steps), _object(*nodes), "run")
     assert _statuses(found) == {"a": "succeeded", "b": "succeeded", "part-1": "succeeded"}
+
+
+def test_what_stands_around_a_step_is_no_attempt_of_it() -> None:
+    step = Step(name="a", task=FUNCTION, allow_failure=True)
+    found = snapshot(Workflow(name="w", steps=(step,)), _object(_node("a", "Running", "DAG"), phase="Running"), "run")
+    assert found.attempts == []
+    assert found.steps["a"].status == "pending"

@@ -365,18 +365,24 @@ class ArgoEngine:
         every = verbs.objects_of(connection, reference)
         first = every[0]
         run_id = str(first["metadata"]["labels"][objects.RUN])
-        workflow = workflow_of(connection, first)
+        if self._is_known(run_id):
+            self.refresh(run_id)
+            return run_id
         options = {**self.options, "namespace": connection.namespace}
-        try:
-            self.store.run(run_id)
-        except NotFoundError:
-            record = objects.record_of(first, to_json(workflow), options)
-            self.store.create_run(dataclasses.replace(record, status="pending", ended=None))
+        record = objects.record_of(first, to_json(workflow_of(connection, first)), options)
+        self.store.create_run(dataclasses.replace(record, status="pending", ended=None))
         for one in every:
             name = one["metadata"]["name"]
             self.store.update_run(run_id, remote=name)
             Ledger(self.store, run_id, workflow_of(connection, one), self._folder(run_id)).write(one)
         return run_id
+
+    def _is_known(self, run_id: str) -> bool:
+        try:
+            self.store.run(run_id)
+        except NotFoundError:
+            return False
+        return True
 
     def server(self, options: Mapping[str, Any]) -> Server | None:
         """The argo-server, when one is named."""

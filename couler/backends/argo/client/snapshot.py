@@ -333,7 +333,8 @@ class _Reader:
         )  # fmt: skip
 
     def _leaf(self, step: Step, path: str, node: Node) -> None:
-        tries = self.nodes.attempts(node)
+        is_shell = node.get("type") in ("DAG", "TaskGroup")  # in which nothing has begun yet
+        tries = [] if is_shell else self.nodes.attempts(node)
         begun = [one for one in tries if one.get("phase") not in (None, "", "Pending", "Skipped", "Omitted")]
         status = self._status(node)
         if status == "running" and not begun and not isinstance(step.task, SuspendTask):
