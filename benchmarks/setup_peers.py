@@ -23,7 +23,7 @@ PEERS: dict[str, tuple[str, ...]] = {
     "prefect": ("prefect", "fastapi<0.150"),
     "metaflow": ("metaflow",),
     "hamilton": ("apache-hamilton",),
-    "hera": ("hera",),
+    "hera": ("hera", "pyyaml"),
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from couler.backends import registry
 from couler.backends.base import Compiled, Declaration, Support
 from couler.core import passes
+from couler.core.collector import collector_paused
 from couler.core.errors import EngineLimitError, MissingExtraError, Refusal, UnsupportedFeatureError
 from couler.core.ir.features import FEATURES, features_of
 from couler.core.ir.model import Workflow
@@ -124,9 +125,10 @@ def compile(workflow: Any = None, engine: str = "local", **options: Any) -> Comp
         InvalidWorkflowError: Rules are broken.
         UnsupportedFeatureError: The engine cannot do what the workflow uses.
     """
-    lowered = prepare(as_workflow(workflow), engine, options)
-    backend, version = registry.backend(engine)
-    made = backend.compile(lowered.workflow, version, options)
+    with collector_paused():
+        lowered = prepare(as_workflow(workflow), engine, options)
+        backend, version = registry.backend(engine)
+        made = backend.compile(lowered.workflow, version, options)
     notes = (*lowered.notes, *made.notes)
     return Compiled(lowered.declaration.target, made.documents, notes, lowered.workflow, made.problems)
 

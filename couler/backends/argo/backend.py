@@ -60,7 +60,7 @@ class ArgoBackend:
         """
         made, notes, problems = _made(workflow, version or VERSIONS[0], options)
         if options.get("format") == "json":
-            documents = {f"{workflow.name}.argo.json": json.dumps(made, ensure_ascii=False, indent=2) + "\n"}
+            documents = {f"{workflow.name}.argo.json": json.dumps(made, ensure_ascii=False) + "\n"}
         else:
             documents = {f"{workflow.name}.argo.yaml": write_yaml(made)}
         return Emitted(documents, notes, problems)

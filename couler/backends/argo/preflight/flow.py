@@ -141,8 +141,15 @@ def _may_fail(producer: Call, depends: str) -> bool:
     )
 
 
-def _doubtful(document: Document) -> Iterator[tuple[str, str, Call, Reference]]:
+def _doubtful(document: Document) -> list[tuple[str, str, Call, Reference]]:
     """References to calls that may not have run when their value is taken."""
+    found: list[tuple[str, str, Call, Reference]] | None = document.remembered.get("doubtful")
+    if found is None:
+        found = document.remembered["doubtful"] = list(_find_doubtful(document))
+    return found
+
+
+def _find_doubtful(document: Document) -> Iterator[tuple[str, str, Call, Reference]]:
     for template in document.templates:
         producers = _may_be_missing(template)
         if not producers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from collections.abc import Iterator, Mapping
@@ -126,6 +127,7 @@ class Document:
         version: Version of Argo that it is written for, as numbers.
         spec: The specification of the workflow, also of a CronWorkflow's.
         templates: All templates, those that stand inline after the one that holds them.
+        remembered: What rules have found out and others need too.
     """
 
     kind: str
@@ -136,6 +138,7 @@ class Document:
     spec: Fields
     templates: tuple[Template, ...]
     by_name: Mapping[str, Template]
+    remembered: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, data: Any, version: str) -> Document | None:
