@@ -292,6 +292,12 @@ def a_pause_of_a_duration() -> Any:
     return give(first).named("last").after(pause)
 
 
+@case("suspend", "timeout", steps=succeeded("pause", "last"), result=1)
+def a_pause_within_its_time_limit() -> Any:
+    pause = couler.suspend(SECOND / 2, step_name="pause", timeout=300)
+    return give(1).named("last").after(pause)
+
+
 @case("suspend", steps=succeeded("ask", "last"), result=1, decisions={"ask": "approve"})
 def a_pause_that_is_approved() -> Any:
     return give(1).named("last").after(couler.suspend(message="May {{it}} go on?", step_name="ask"))
