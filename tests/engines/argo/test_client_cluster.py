@@ -29,6 +29,7 @@ pytestmark = [pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT), pytest.mark.tim
 IMAGE = "alpine:3.20"
 AGE = 15
 """Seconds after which Argo takes a pod that vanishes for lost; younger ones it makes again at once."""
+NAP = 20
 WORKFLOWS = "/apis/argoproj.io/v1alpha1/namespaces/{}/workflows"
 
 
@@ -348,7 +349,7 @@ def test_a_cluster_that_is_away_for_a_while_is_waited_for(place: Place) -> None:
     assert ended == ["succeeded"]
 
 
-def test_a_deleted_pod_fails_its_step_or_is_tried_again(place: Place) -> None:
+def test_the_work_of_a_deleted_pod_is_done_again(place: Place) -> None:
     workflow = couler.workflow(name="lost-pod")(_lost_pod)
     run = place.submit(workflow)
     place.until(run, lambda run: any(time.time() - (one.started or 0) > AGE for one in run.attempts("nap")))
@@ -356,13 +357,14 @@ def test_a_deleted_pod_fails_its_step_or_is_tried_again(place: Place) -> None:
     pod = run.attempts("nap")[0].process
     place.cluster.api.delete(f"{pods}/{pod}?gracePeriodSeconds=0")
     assert run.wait().status == "succeeded"
-    attempts = run.attempts("nap")
-    assert [one.status for one in attempts] == ["failed", "succeeded"]
-    assert attempts[0].error in ("Lost", "ExitCode")
+    *before, last = run.attempts("nap")  # Argo makes the pod again within the attempt, or the step is tried again
+    assert last.status == "succeeded"
+    assert all(one.error in ("Lost", "ExitCode") for one in before)
+    assert (run.steps["nap"].ended or 0) - (run.steps["nap"].started or 0) > AGE + NAP - 5
 
 
 def _lost_pod() -> Any:
-    return couler.run_container(IMAGE, ["sleep", "40"], step_name="nap").with_(retry=couler.retry(2))
+    return couler.run_container(IMAGE, ["sleep", str(NAP)], step_name="nap").with_(retry=couler.retry(2))
 
 
 def test_an_exceeded_quota_is_waited_for(place: Place) -> None:
