@@ -11,6 +11,7 @@ from couler.backends.argo.build import PATCH, Build, merge
 from couler.backends.argo.divided import DividedScope
 from couler.backends.argo.exits import TEMPLATE as EXIT
 from couler.backends.argo.exits import exit_template, exports, reads_failures
+from couler.backends.argo.inline import within_cap
 from couler.backends.argo.names import object_name, parameter_name, task_name
 from couler.backends.argo.options import CRON, METADATA, options_of
 from couler.backends.argo.patches import combined
@@ -136,7 +137,8 @@ def _spec(workflow: Workflow, build: Build) -> dict[str, Any]:
         spec["volumeClaimTemplates"] = list(build.claims.values())
     if build.needs_runner:
         spec[PATCH] = json.dumps(_runner_patch())
-    spec["templates"] = [entry, *build.templates.found, *last]
+    templates = [entry, *build.templates.found, *last]
+    spec["templates"] = templates if build.tells_failures else within_cap(templates)  # handlers ask for their names
     return spec
 
 

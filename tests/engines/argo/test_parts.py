@@ -185,3 +185,37 @@ def test_a_step_called_like_a_part_is_a_step() -> None:
     made = json.loads(couler.compile(Workflow(name="w", steps=steps), "argo", format="json", max_tasks=2).text)
 
     assert [task["name"] for task in _templates(made)["w"]["dag"]["tasks"]] == ["part-1-2", "part-2-2"]
+
+
+def _different(count: int) -> Workflow:
+    """Steps of which no two can share a template; each reads the one before."""
+    steps = []
+    for index in range(count):
+        args = (OutputRef(step=f"step-{index - 1}"),) if index else ()
+        task = ContainerTask(image=f"alpine:3.{index}", command=(Constant(value="echo"),), args=args)
+        steps.append(Step(name=f"step-{index}", task=task))
+    return Workflow(name="different", steps=tuple(steps))
+
+
+def test_templates_beyond_the_cap_stand_in_their_tasks() -> None:
+    compiled = couler.compile(_different(150), "argo", format="json")
+
+    made = json.loads(compiled.text)
+    templates = _templates(made)
+    inside = [
+        task["inline"]["container"]["image"]
+        for template in templates.values()
+        for task in template.get("dag", {}).get("tasks", ())
+        if "inline" in task
+    ]
+    named = [template["container"]["image"] for template in templates.values() if "container" in template]
+    assert len(templates) == CAP
+    assert sorted([*inside, *named]) == sorted(f"alpine:3.{index}" for index in range(150))
+    assert compiled.problems == ()
+
+
+def test_argo_itself_takes_templates_in_tasks() -> None:
+    if reason := validator.tools_missing():
+        pytest.skip(reason)
+
+    assert validator.validate({"w": couler.compile(_different(150), "argo").text}) == {"w": ""}
