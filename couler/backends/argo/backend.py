@@ -10,7 +10,7 @@ from couler.backends.argo.build import IMAGE, LIMIT, MOST_TASKS, Build
 from couler.backends.argo.document import document
 from couler.backends.argo.options import check_options, note_on_others
 from couler.backends.argo.preflight import preflight
-from couler.backends.argo.versions import notes_on_version, problems_of_version
+from couler.backends.argo.versions import notes_on_version
 from couler.backends.base import Declaration, Emitted
 from couler.core.errors import EngineLimitError
 from couler.core.ir.features import FEATURES
@@ -102,4 +102,4 @@ def _made(
     problems = [f"{one.message}; {one.do}" for one in findings if one.severity == "error"]
     warnings = [f"{one.message}; {one.do}" for one in findings if one.severity == "warning"]
     notes = (*build.notes, *notes_on_version(made, version), *warnings)
-    return made, notes, (*problems, *problems_of_version(made, version))
+    return made, notes, tuple(problems)

@@ -16,8 +16,6 @@ _GOOD_RELEASES: Final[Mapping[str, str]] = {
 }
 """Line of Argo to the releases of it that hang on outputs of skipped tasks (argo-workflows 15837, 15949, 16123)."""
 
-_WITHOUT_SKIPPED: Final = "3.6"
-
 
 def notes_on_version(document: Mapping[str, Any], version: str) -> Iterator[str]:
     """What the reader should know of the releases of a version.
@@ -30,15 +28,6 @@ def notes_on_version(document: Mapping[str, Any], version: str) -> Iterator[str]
     """
     if version in _GOOD_RELEASES and _reads_of_skipped(document):
         yield f"an output of a step is read that may be skipped: {_GOOD_RELEASES[version]}"
-
-
-def problems_of_version(document: Mapping[str, Any], version: str) -> Iterator[str]:
-    """Why a version would not run a document as it is meant."""
-    if version == _WITHOUT_SKIPPED and _reads_of_skipped(document):
-        yield (
-            "an output of a step is read that may be skipped, and Argo 3.6 does not evaluate expressions with it; "
-            "compile for argo@3.7 or later"
-        )
 
 
 def _reads_of_skipped(document: Mapping[str, Any]) -> bool:

@@ -220,16 +220,10 @@ def skipping() -> tuple[Step, ...]:
 
 
 @pytest.mark.parametrize(
-    ("version", "words"), [("4.1", ""), ("4.0", "use 4.0.7 or later"), ("3.7", "use 3.7.16 or later")]
+    ("version", "words"), [("4.1", ""), ("4.0", "use 4.0.7 or later"), ("3.7", "use 3.7.16 or later"), ("3.6", "")]
 )
 def test_releases_that_hang_on_outputs_of_skipped_steps_are_named(version: str, words: str) -> None:
     found = notes(*skipping(), engine=f"argo@{version}")
     assert words in found
     assert ("may be skipped" in found) == bool(words)
     assert "may be skipped" not in notes(step(), engine=f"argo@{version}")
-
-
-def test_argo_3_6_cannot_read_outputs_of_skipped_steps() -> None:
-    [problem] = compile(Workflow(name="w", steps=skipping()), "argo@3.6").problems
-    assert "compile for argo@3.7 or later" in problem
-    assert compile(Workflow(name="w", steps=(step(),)), "argo@3.6").problems == ()
