@@ -233,3 +233,43 @@ def test_doctor_of_a_cluster_without_argo_says_how_to_install_it(store: RunStore
     installed = next(check for check in found if check.check == "argo: definitions")
     assert installed.state == "fail"
     assert "argo-workflows.readthedocs.io" in installed.hint
+
+
+def test_a_run_of_another_machine_is_taken_over_with_its_retries(store: RunStore, tmp_path: Path) -> None:
+    one = Workflow(name="w", steps=(Step(name="a", task=TASK), Step(name="b", task=TASK, after=("a",))))
+    left = Workflow(name="w", steps=(Step(name="b", task=TASK),))
+
+    def found(number: int, workflow: Workflow, phases: dict[str, str], phase: str) -> Answer:
+        name = objects.name_of("w", "w-1-aaaaaa", number)
+        nodes = {name: {"id": name, "name": name, "displayName": name, "type": "DAG", "phase": phase}}
+        for step, state in phases.items():
+            nodes[f"{name}-{step}"] = {
+                "id": f"{name}-{step}", "name": f"{name}.{step}", "displayName": step, "type": "Pod", "phase": state,
+                "boundaryID": name, "templateName": "f",
+            }  # fmt: skip
+        metadata = {
+            "name": name,
+            "labels": {objects.RUN: "w-1-aaaaaa", objects.NUMBER: str(number)},
+            "annotations": {objects.NAME: "w", objects.IR: objects.pack(workflow), objects.VALUES: '{"n": 1}'},
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        }
+        return Answer(200, {"metadata": metadata, "spec": {}, "status": {"phase": phase, "nodes": nodes}})
+
+    page = _listed(("w", "w-1-aaaaaa", 1), ("w", "w-1-aaaaaa", 2))
+    first = found(1, one, {"a": "Succeeded", "b": "Failed"}, "Failed")
+    second = found(2, left, {"b": "Succeeded"}, "Succeeded")
+    with serving(page, first, second) as double:
+        assert _engine(double, store, tmp_path).find("w") == "w-1-aaaaaa"
+    record = store.run("w-1-aaaaaa")
+    assert (record.status, record.remote, record.parameters) == ("succeeded", "w-aaaaaa-r2", {"n": 1})
+    assert {step.path: (step.status, step.attempts) for step in store.steps("w-1-aaaaaa")} == {
+        "a": ("succeeded", 1),
+        "b": ("succeeded", 2),
+    }
+
+
+def test_a_workflow_that_couler_did_not_submit_says_so(store: RunStore, tmp_path: Path) -> None:
+    page = _listed(("w", "w-1-aaaaaa", 1))
+    foreign = {"metadata": {"name": "w-aaaaaa", "labels": {objects.RUN: "w-1-aaaaaa"}}, "spec": {}}
+    with serving(page, Answer(200, foreign)) as double, pytest.raises(EngineError, match="not submitted by couler"):
+        _engine(double, store, tmp_path).find("w")
