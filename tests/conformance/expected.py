@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from couler.backends import registry
 from couler.backends.base import Declaration
 from couler.core import passes
@@ -33,8 +35,17 @@ def complete(workflow: Workflow) -> Workflow:
 
 
 def on(case: Case, target: str) -> Case:
-    """The case with what the limits of an engine change about it."""
-    return case.under_limit(declared(target).max_value or None)
+    """The case with what the limits of an engine change about it, and where it lets steps go on after a failure."""
+    declaration = declared(target)
+    limited = case.under_limit(declaration.max_value or None)
+    if declaration.lowered.get("on_failure_stop") and "on_failure_stop" in features_of(complete(case.workflow())):
+        return replace(limited, steps={path: _that_may_go_on(status) for path, status in limited.steps.items()})
+    return limited
+
+
+def _that_may_go_on(status: str) -> str:
+    """What was cancelled because of a failure elsewhere may have run, and ended in any way."""
+    return "cancelled|succeeded|skipped|failed" if status == "cancelled" else status
 
 
 def refused(case: Case, declaration: Declaration) -> tuple[str, ...]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 VERSIONS = ("4.1", "4.0", "3.7", "3.6")
 
+_LOWERED = {"on_failure_stop": "go_on_after_failures"}
+"""``failFast`` of a template ends it while nested templates in it still run, and Argo then waits for these for ever."""
+
 _REFUSED = {
     "map_container_files": "Argo gathers files of functions only; store them at a URL, and return the URL",
     "loop_files": "a template cannot hand a file to itself; store it at a URL, and carry the URL",
@@ -39,9 +42,9 @@ class ArgoBackend:
 
     def declaration(self, version: str = "", options: Mapping[str, Any] = {}) -> Declaration:
         """What Argo can do."""
-        native = frozenset(feature for feature in FEATURES if feature not in _REFUSED)
+        native = frozenset(feature for feature in FEATURES if feature not in _REFUSED and feature not in _LOWERED)
         limit = options.get("max_value") or LIMIT
-        return Declaration("argo", version or VERSIONS[0], native, {}, _REFUSED, limit)
+        return Declaration("argo", version or VERSIONS[0], native, _LOWERED, _REFUSED, limit)
 
     def compile(self, workflow: Workflow, version: str = "", options: Mapping[str, Any] = {}) -> Emitted:
         """The workflow as YAML, or as JSON.

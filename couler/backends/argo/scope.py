@@ -494,18 +494,19 @@ class Scope(ScopeTypes):
         build = self.build
         items = self.wanted_items.get(step.name, frozenset())
         allowed = step.allow_failure
-        retried = step.retry is not None and bool(step.retry.limit)
         per_item = step.foreach is not None and is_per_item(step)
-        apart = allowed or per_item or (retried and build.stops and (self.fail_fast or step.foreach is not None))
+        apart = allowed or per_item
         direct = isinstance(step.task, FunctionTask) and step.loop is None and not apart
         read = self.read.get(step.name, set())
+        told: Mapping[str, str] = {}
         if isinstance(step.task, GroupTask):
             unit = self._group(step, step.task)
         else:
             plain = step.foreach is None and step.loop is None
             mapped = direct and step.foreach is not None
             wanted = items if plain else frozenset()
-            unit = leaf(step, self, build, mapped=mapped, items=wanted, varying=self.varying)
+            told = self.exports.get(step.name, {}) if plain and isinstance(step.task, FunctionTask) else {}
+            unit = leaf(step, self, build, mapped=mapped, items=wanted, varying=self.varying, exported=told)
             if build.tells_failures and not self.forgiven and not allowed:
                 build.failing[unit.template] = f"{self.path}{step.name}"
             if any(
@@ -523,7 +524,7 @@ class Scope(ScopeTypes):
             unit = mapping(step, unit, self, build, items)
         elif allowed or (apart and step.loop is None):
             unit = shell(step, unit, build, allowed=allowed)
-        if step.name in self.exports:
+        if step.name in self.exports and not told:
             unit = shell(step, unit, build, exported=self.exports[step.name])
         return unit
 

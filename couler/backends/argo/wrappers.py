@@ -239,8 +239,6 @@ def mapping(step: Step, unit: Unit, scope: ScopeTypes, build: Build, items: froz
     body: dict[str, Any] = inputs_of(parameters, [{"name": name} for name in unit.artifacts])
     if foreach.parallelism is not None:
         body["parallelism"] = foreach.parallelism
-    if build.stops and not step.allow_failure:
-        body["failFast"] = True
     dag: dict[str, Any] = {} if build.stops else {"failFast": False}
     body.update({"dag": {**dag, "tasks": [task]}, **outputs_of(outputs, [])})
     name = build.templates.add(f"{task_name(step.name)}-map", body)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from couler.core.ir.evaluate import operands
-from couler.core.ir.graph import outputs_of_one, walk
+from couler.core.ir.graph import order, outputs_of_one, upstream, walk
 from couler.core.ir.model import (
     Concat,
     Constant,
@@ -66,6 +66,7 @@ FEATURES: Mapping[str, str] = {
     "exit_handlers": "steps that run after everything else",
     "exit_handlers_by_status": "exit handlers for success or failure only",
     "on_failure_continue": "independent branches that go on after a failure",
+    "on_failure_stop": "nothing new after a failure, where more than plain functions stand side by side",
     "allow_failure": "failures that do not fail the run",
     # values and files
     "parameters": "parameters of the workflow",
@@ -135,6 +136,7 @@ def _of_workflow(workflow: Workflow) -> Iterator[str]:
         "exit_handlers": workflow.exit_handlers,
         "exit_handlers_by_status": any(handler.on != "always" for handler in workflow.exit_handlers),
         "on_failure_continue": workflow.on_failure == "continue",
+        "on_failure_stop": workflow.on_failure == "stop" and _stops_more_than_functions(workflow),
         "schedule": workflow.schedule is not None,
         "parallelism": workflow.parallelism is not None,
         "workflow_timeout": workflow.timeout is not None,
@@ -165,6 +167,43 @@ def _of_defaults(defaults: StepDefaults) -> Iterator[str]:
 
 def _true(claims: Mapping[str, object]) -> Iterator[str]:
     return (feature for feature, claim in claims.items() if claim)
+
+
+def _stops_more_than_functions(workflow: Workflow) -> bool:
+    """Whether, after a failure, something other than plain functions must be kept from starting."""
+    return _scope_stops(workflow.steps, bool(workflow.exit_handlers), workflow.parallelism is not None)
+
+
+def _scope_stops(steps: Sequence[Step], read_after: bool, bounded: bool) -> bool:
+    for step in steps:
+        is_group = type(step.task) is GroupTask
+        if step.foreach is not None and (bounded or step.foreach.parallelism or is_group):
+            return True
+        if isinstance(step.task, GroupTask) and _scope_stops(step.task.steps, False, bounded):
+            return True
+    return _stand_side_by_side(steps) and (
+        read_after or len(steps) > _MOST_TOGETHER or not all(_is_plain(step) for step in steps)
+    )
+
+
+_MOST_TOGETHER = 150
+
+
+def _is_plain(step: Step) -> bool:
+    around = step.foreach or step.loop or step.retry or step.allow_failure or step.daemon
+    return type(step.task) is FunctionTask and not around
+
+
+def _stand_side_by_side(steps: Sequence[Step]) -> bool:
+    """Whether two of the steps do not wait for each other, directly or through others."""
+    names = {step.name for step in steps}
+    before: str | None = None
+    for step in order(steps) if len(steps) > 1 else ():
+        needs = names.intersection(upstream(step))
+        if before is not None and before not in needs:
+            return True  # in a chain each step waits for the one before it
+        before = step.name
+    return False
 
 
 def _of_step(step: Step) -> Iterator[str]:
