@@ -25,7 +25,7 @@ class FakeBackend:
 
     def declaration(self, version: str = "", options: Mapping[str, Any] = {}) -> Declaration:
         return Declaration(
-            "fake", version or "2.0", frozenset({"container"}),
+            "fake", version or "2.0", frozenset({"container", "on_failure_stop"}),
             {"schedule": "drop_schedule", "cache": "drop_cache", "retry": "no_such_pass"},
             {"map": "it has no lists; use local"},
         )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 from couler.backends.argo.build import Build
 from couler.backends.argo.names import parameter_name
 from couler.backends.argo.scope import Scope
+from couler.backends.argo.units import ABSENT
 from couler.backends.argo.values import Source
 from couler.core.ir.graph import references, references_in
 from couler.core.ir.model import OutputRef, RunRef, Step, Workflow
@@ -60,8 +61,9 @@ class _ExitScope(Scope):
 
     def output(self, step: str, output: str) -> Source:
         name = self._globals[step][parameter_name(output)]
+        # a pod that failed gives its outputs as empty texts, which are no JSON
         path = f"workflow.outputs?.parameters?.{name}"
-        return Source(f"workflow.outputs.parameters.{name}", exists=(f"({path} ?? 'absent') != 'absent'",))
+        return Source(f"workflow.outputs.parameters.{name}", exists=(f"!(({path} ?? '') in ['', '{ABSENT}'])",))
 
     def _file_tag(self, value: Any) -> str:
         if isinstance(value, OutputRef):
