@@ -20,7 +20,7 @@ conformance-lint:
 	$(PYTHON) -m pytest tests/conformance tests/engines/argo
 
 conformance-cluster:
-	bash .ci/cluster
+	bash .ci/cluster all
 
 tables:
 	$(PYTHON) docs/tables.py --write

@@ -50,7 +50,28 @@ def test_a_lowering_takes_its_feature_away_everywhere_and_no_other(name: str) ->
 
 
 def test_every_pass_bears_the_name_under_which_it_is_listed() -> None:
-    assert {name: rewrite.__name__ for name, (rewrite, _) in passes.LOWERINGS.items()} == {name: name for name in TAKEN}
+    assert {name: rewrite.__name__ for name, (rewrite, _) in passes.LOWERINGS.items()} == {
+        name: name for name in (*TAKEN, "go_on_after_failures")
+    }
+
+
+def test_going_on_after_failures_is_said_by_the_workflow() -> None:
+    steps = (script("a"), script("b"))
+    before = ir.Workflow(name="w", steps=steps)
+
+    after = passes.LOWERINGS["go_on_after_failures"][0](before)
+
+    assert "on_failure_stop" in features_of(before)
+    assert {"on_failure_continue", "on_failure_stop"} & set(features_of(after)) == {"on_failure_continue"}
+    assert after.steps == steps
+
+
+def test_a_chain_has_nothing_to_stop_and_functions_side_by_side_are_stopped_by_any_engine() -> None:
+    chain = ir.Workflow(name="w", steps=(script("a"), script("b", after=("a",))))
+    functions = tuple(ir.Step(name=name, task=ir.FunctionTask(source="def f(): pass", entry="f")) for name in "ab")
+
+    assert "on_failure_stop" not in features_of(chain)
+    assert "on_failure_stop" not in features_of(ir.Workflow(name="w", steps=functions))
 
 
 def test_defaults_reach_steps_that_do_not_say_otherwise() -> None:

@@ -109,7 +109,7 @@ TEMPLATE: Final[Mapping[str, Way]] = {
               "transformation": [{"expression": "filter(data, {# endsWith '.csv'})"}]}
     ),
     "executor": _option(executor={"serviceAccountName": "executor"}),
-    "failFast": Way("`on_failure`", workflow={"steps": (_step(name="a"), _step(name="b"))}),
+    "failFast": Way("`on_failure`", workflow={"steps": tuple(_step(name=name, task=_FUNCTION) for name in "ab")}),
     "hostAliases": _option(hostAliases=_HOSTS),
     "http": _option(http={"url": "https://example.org", "method": "GET"}),
     "initContainers": _option(initContainers=[{"name": "prepare", "image": IMAGE, "command": ["true"]}]),
