@@ -80,6 +80,7 @@ def _spec(**fields: Any) -> Way:
     return Way(OPTIONS, workflow={"engine_options": {"argo": fields}})
 
 
+_PLAIN: Final = FunctionTask(source="def go():\n    pass\n", entry="go")
 _FUNCTION: Final = FunctionTask(source="def train(x):\n    return x\n", entry="train")
 _POD: Final = {"spec": {"containers": [{"name": "main", "image": IMAGE}], "restartPolicy": "Never"}}
 _JOB: Final = JobTask(
@@ -109,7 +110,7 @@ TEMPLATE: Final[Mapping[str, Way]] = {
               "transformation": [{"expression": "filter(data, {# endsWith '.csv'})"}]}
     ),
     "executor": _option(executor={"serviceAccountName": "executor"}),
-    "failFast": Way("`on_failure`", workflow={"steps": tuple(_step(name=name, task=_FUNCTION) for name in "ab")}),
+    "failFast": Way("`on_failure`", workflow={"steps": tuple(_step(name=name, task=_PLAIN) for name in "ab")}),
     "hostAliases": _option(hostAliases=_HOSTS),
     "http": _option(http={"url": "https://example.org", "method": "GET"}),
     "initContainers": _option(initContainers=[{"name": "prepare", "image": IMAGE, "command": ["true"]}]),
