@@ -17,7 +17,7 @@ BRACE = "COULER_BRACE"
 """Variable that holds one opening brace, in containers whose texts need it."""
 
 _AWKWARD = re.compile("[\x7f\ud800-\udfff\U00010000-\U0010ffff]")
-_RISKY = re.compile(r"\{\{|\$[$(]|\x7f")
+_RISKY = re.compile(r"\{\{|\$[$(]|\x7f|\\\\u00(7b|24)")
 _EXPANDED = re.compile(r"\$(?=[$(])")
 _ESCAPED = re.compile(r"\\\\u00(7b|24)")
 _PLAIN_IN_EXPRESSION = re.compile(r"[^'\\{}\"\x00-\x1f\x7f\ud800-\udfff\U00010000-\U0010ffff]*")

@@ -37,6 +37,7 @@ def kubernetes(text: str, variables: dict[str, str]) -> str:
 @given(_JSON)
 @settings(max_examples=400, deadline=None)
 @example("{{{{ $$$( \\u007b \\u0024")
+@example({"\\u0024": None})
 def test_a_value_as_text_is_the_same_value_and_holds_nothing_to_expand(value: Any) -> None:
     text = wire.wire(value)
 
