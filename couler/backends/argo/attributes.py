@@ -25,12 +25,10 @@ from couler.core.ir.model import (
     Volume,
 )
 from couler.core.ir.quantities import amount
+from couler.runner.container import RETRY_THIS, WORK
 
-FOLDER = "/tmp/couler/work"
+FOLDER = WORK
 """Where relative paths start in a container."""
-
-RETRY_THIS = 76
-"""Exit code by which the runner of functions says: this error is one to retry."""
 
 
 def number(value: float) -> str:

@@ -192,7 +192,7 @@ def wire_expression(value: Value, view: View) -> str:
     found = source_of(value, view)
     if found is not None:
         source, path = found
-        text = json_of(_follow(_native_of(source), path)) if path else _wire_of(source)
+        text = json_of(_follow(_native_of(source), path)) if path else wire_of(source)
         return _or_else(value, source, text, lambda default: quoted(wire(default)))
     match value:
         case ListOf():
@@ -203,7 +203,8 @@ def wire_expression(value: Value, view: View) -> str:
     return json_of(native(value, view))
 
 
-def _wire_of(source: Source) -> str:
+def wire_of(source: Source) -> str:
+    """An expression for a value as JSON text, from where Argo holds it."""
     if source.form == "json":
         return source.read
     return json_of(source.read) if source.form == "text" else safe(source.read)

@@ -24,8 +24,8 @@ from couler.backends.argo.units import (
     outputs_of,
     passed_on,
 )
-from couler.backends.argo.values import Source, argument, condition_expression
-from couler.backends.argo.wire import json_of, member, quoted, safe, wire
+from couler.backends.argo.values import Source, argument, condition_expression, wire_of
+from couler.backends.argo.wire import json_of, member, quoted, wire
 from couler.core.errors import EngineError
 from couler.core.ir.graph import references_in
 from couler.core.ir.model import Constant, ItemRef, Loop, RoundRef, Step, Value
@@ -56,10 +56,7 @@ def output_source(task: str, name: str, result: Result, exists: tuple[str, ...] 
 
 def _wire_of(task: str, name: str, result: Result) -> str:
     """The JSON text of an output of a task; `ABSENT` where a group gave none."""
-    source = output_source(task, name, result)
-    if source.form == "json":
-        return source.read
-    return json_of(source.read) if source.form == "text" else safe(source.read)
+    return wire_of(output_source(task, name, result))
 
 
 def _checks(name: str, result: Result, limit: int) -> Iterator[str]:
