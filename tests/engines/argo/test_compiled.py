@@ -113,6 +113,17 @@ def test_argo_accepts_every_document(compiled: Documents) -> None:
     assert _refused(compiled) == {}
 
 
+@pytest.mark.parametrize("version", [version for version in VERSIONS if version in validator.VERSIONS])
+def test_older_lines_of_argo_accept_what_is_compiled_for_them(lowered: dict[str, Workflow], version: str) -> None:
+    if reason := validator.tools_missing(version):
+        pytest.skip(reason)
+    made = {name: ArgoBackend().compile(workflow, version, {"format": "json"}) for name, workflow in lowered.items()}
+    taken = {name: one for name, one in made.items() if not one.problems}
+    assert len(taken) > 0.95 * len(made)
+    documents = {name: json.loads(text) for name, one in taken.items() for text in one.documents.values()}
+    assert _refused(documents, version=version) == {}
+
+
 @needs_validator
 def test_argo_accepts_every_template(templates: Documents) -> None:
     assert _refused(templates) == {}
@@ -142,7 +153,7 @@ def _texts(lowered: Mapping[str, Workflow]) -> dict[str, str]:
     return texts
 
 
-def _refused(documents: Documents, *, submit: bool = False) -> dict[str, str]:
+def _refused(documents: Documents, *, submit: bool = False, version: str = validator.DEFAULT) -> dict[str, str]:
     groups = {name: {name: json.dumps(document)} for name, document in documents.items()}
-    verdicts = validator.validate_groups(groups, submit=submit)
+    verdicts = validator.validate_groups(groups, submit=submit, version=version)
     return {name: found[name] for name, found in verdicts.items() if found[name]}

@@ -122,7 +122,7 @@ def test_in_bodies_of_templates_what_fails_stays_as_it_stands() -> None:
 def test_without_go_the_reason_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert validator.tools_missing() == "Argo's validator is not built here; `make conformance-lint` builds it"
+    assert validator.tools_missing() == "the validator of Argo 4.0 is not built here; `make conformance-lint` builds it"
     assert validator.build() == "go is not installed"
     done = subprocess.run([sys.executable, "-m", validator.__name__], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (validator.CANNOT_BE_HAD, "go is not installed\n")

@@ -1,5 +1,8 @@
 """Argo Workflows' own verdicts: a small Go program around its packages, built once and kept in the user's cache.
 
+There is one for each line of Argo that the Go module proxy serves: ``python -m tests.engines.argo.validator``
+builds all.
+
 Example:
     >>> from tests.engines.argo import validator
     >>> validator.tools_missing() or validator.validate({"w": "kind: Workflow"})  # doctest: +SKIP
@@ -21,6 +24,9 @@ from pathlib import Path
 from typing import Any
 
 SOURCES = Path(__file__).resolve().parent / "validator"
+VERSIONS = {"4.0": "4.0.7", "3.7": "3.7.18", "3.6": "3.6.15"}
+"""Line of Argo to the release whose packages are asked."""
+DEFAULT = "4.0"
 BUILD = ("go", "build", "-ldflags=-s -w")
 BUILD_LIMIT = 1800
 ANSWER_LIMIT = 600
@@ -49,47 +55,50 @@ class Evaluation:
     when_error: str
 
 
-def tools_missing() -> str:
-    """Why the validator cannot be asked here, or nothing."""
-    if _program().exists():
+def tools_missing(version: str = DEFAULT) -> str:
+    """Why the validator of a line of Argo cannot be asked here, or nothing."""
+    if _program(version).exists():
         return ""
-    return "Argo's validator is not built here; `make conformance-lint` builds it"
+    return f"the validator of Argo {version} is not built here; `make conformance-lint` builds it"
 
 
-def build() -> str:
-    """Build the validator unless it is there; returns why that cannot be done on this machine, or nothing.
+def build(version: str = DEFAULT) -> str:
+    """Build a validator unless it is there; returns why that cannot be done on this machine, or nothing.
 
     Raises:
         BuildError: The sources do not compile.
     """
-    if _program().exists():
+    program = _program(version)
+    if program.exists():
         return ""
     if shutil.which("go") is None:
         return "go is not installed"
-    modules = _go(["go", "list", "-deps", "."])
+    modules = _go(version, ["go", "list", "-deps", "."])
     if modules.returncode:
         return f"Argo's Go modules cannot be had: {_last_line(modules.stderr)}"
-    program = _program()
     program.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=program.parent) as folder:
-        built = _go([*BUILD, "-o", f"{folder}/program", "."])
+        built = _go(version, [*BUILD, "-o", f"{folder}/program", "."])
         if built.returncode:
             raise BuildError(built.stderr)
         Path(folder, "program").replace(program)
     return ""
 
 
-def validate(documents: Mapping[str, str], *, submit: bool = False) -> dict[str, str]:
+def validate(documents: Mapping[str, str], *, submit: bool = False, version: str = DEFAULT) -> dict[str, str]:
     """Argo's error for each text, by name; empty when it accepts.
 
     Args:
         documents: Name to YAML or JSON of one or more objects. Templates of all texts know each other.
         submit: Demand what the controller demands of a workflow that starts now, such as a value for every argument.
+        version: The line of Argo that is asked.
     """
-    return validate_groups({"": documents}, submit=submit)[""]
+    return validate_groups({"": documents}, submit=submit, version=version)[""]
 
 
-def validate_groups(groups: Mapping[str, Mapping[str, str]], *, submit: bool = False) -> dict[str, dict[str, str]]:
+def validate_groups(
+    groups: Mapping[str, Mapping[str, str]], *, submit: bool = False, version: str = DEFAULT
+) -> dict[str, dict[str, str]]:
     """As `validate`, for many groups at once; templates are known within their group."""
     lines = [
         {"group": group, "name": name, "text": text}
@@ -97,7 +106,7 @@ def validate_groups(groups: Mapping[str, Mapping[str, str]], *, submit: bool = F
         for name, text in documents.items()
     ]
     verdicts: dict[str, dict[str, str]] = {group: dict.fromkeys(documents, "") for group, documents in groups.items()}
-    for answer in _ask(["-submit"] * submit + ["validate"], lines):
+    for answer in _ask(["-submit"] * submit + ["validate"], lines, version):
         if answer["error"]:
             known = verdicts[answer.get("group", "")]
             known[answer["name"]] = "\n".join(filter(None, [known[answer["name"]], answer["error"]]))
@@ -147,12 +156,12 @@ def evaluate(expressions: Iterable[str], scope: Mapping[str, str | None], *, str
     ]
 
 
-def _ask(arguments: list[str], lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    reason = tools_missing()
+def _ask(arguments: list[str], lines: list[dict[str, Any]], version: str = DEFAULT) -> list[dict[str, Any]]:
+    reason = tools_missing(version)
     if reason:
         raise RuntimeError(reason)
     answers = subprocess.run(
-        [_program(), *arguments],
+        [_program(version), *arguments],
         input="\n".join(json.dumps(line) for line in lines).encode(),
         check=True,
         stdout=subprocess.PIPE,
@@ -161,16 +170,21 @@ def _ask(arguments: list[str], lines: list[dict[str, Any]]) -> list[dict[str, An
     return [json.loads(line) for line in answers.stdout.splitlines()]
 
 
-def _program() -> Path:
+def _program(version: str) -> Path:
     digest = hashlib.sha256(" ".join(BUILD).encode())
-    for path in sorted(SOURCES.iterdir()):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for folder in (SOURCES / "shared", _folder(version)):
+        for path in sorted(folder.iterdir()):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "couler-tests" / f"argo-validator-{digest.hexdigest()[:16]}"
+    return cache / "couler-tests" / f"argo-validator-{version}-{digest.hexdigest()[:16]}"
 
 
-def _go(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=SOURCES, capture_output=True, text=True, timeout=BUILD_LIMIT)
+def _folder(version: str) -> Path:
+    return SOURCES / f"v{VERSIONS[version]}"
+
+
+def _go(version: str, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=_folder(version), capture_output=True, text=True, timeout=BUILD_LIMIT)
 
 
 def _last_line(text: str) -> str:
@@ -178,6 +192,6 @@ def _last_line(text: str) -> str:
 
 
 if __name__ == "__main__":
-    reason = build()
-    sys.stderr.write(f"{reason}\n" if reason else "")
-    sys.exit(CANNOT_BE_HAD if reason else 0)
+    reasons = list(filter(None, map(build, VERSIONS)))
+    sys.stderr.writelines(f"{reason}\n" for reason in dict.fromkeys(reasons))
+    sys.exit(CANNOT_BE_HAD if reasons else 0)

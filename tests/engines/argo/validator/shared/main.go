@@ -1,21 +1,19 @@
-// Program validator gives the verdicts of Argo Workflows' own packages on documents that couler compiled.
+// Package shared is a program that gives the verdicts of one version of Argo Workflows on documents that couler
+// compiled; each version has a main package of its own beside this one.
 //
 //	validator [-submit] validate FILE...   one JSON line per object: name, kind, object, ok, error
 //	validator [-submit] validate           the same for JSON lines {"name", "group", "text"} on standard input
 //	validator read-yaml                    for each line {"name", "text"}: the documents as Kubernetes reads them
 //	validator expr                         for each line {"name", "text", "scope", "strict"}: the text after
 //	                                       substitution, and what it is worth as a `when`
-package main
+package shared
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
-
-	"github.com/argoproj/argo-workflows/v4/util/logging"
 )
 
 // Line is one request. Templates of a group are known to all documents of the group.
@@ -41,7 +39,18 @@ type Verdict struct {
 	WhenError string            `json:"when_error,omitempty"`
 }
 
-func main() {
+// Argo is what one version of it does.
+type Argo struct {
+	// Parse reads the objects of a text strictly.
+	Parse func(text []byte) []Parsed
+	// Check validates an object among the templates of its library.
+	Check func(library Library, object Object, submit bool) error
+	// Evaluate substitutes a text; nil where nobody asks this version for it.
+	Evaluate func(line Line) Verdict
+}
+
+// Main is the whole program.
+func Main(argo Argo) {
 	submit := flag.Bool("submit", false, "demand what the controller demands of a workflow that starts now")
 	flag.Parse()
 	lines, err := read(flag.Args()[min(1, flag.NArg()):])
@@ -49,15 +58,14 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
-	ctx := logging.WithLogger(context.Background(), logging.NewSlogLogger(logging.Error, logging.Text))
 	var verdicts []Verdict
-	switch flag.Arg(0) {
-	case "validate":
-		verdicts = validateAll(ctx, lines, *submit)
-	case "read-yaml":
+	switch verb := flag.Arg(0); {
+	case verb == "validate":
+		verdicts = validateAll(argo, lines, *submit)
+	case verb == "read-yaml":
 		verdicts = each(lines, readYAML)
-	case "expr":
-		verdicts = each(lines, func(line Line) Verdict { return evaluate(ctx, line) })
+	case verb == "expr" && argo.Evaluate != nil:
+		verdicts = each(lines, argo.Evaluate)
 	default:
 		fmt.Fprintln(os.Stderr, "usage: validator [-submit] validate|read-yaml|expr [FILE...]")
 		os.Exit(2)

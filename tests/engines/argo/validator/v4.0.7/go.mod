@@ -3,10 +3,11 @@ module couler.example/argo-validator
 go 1.26
 
 require (
+	couler.example/shared v0.0.0
 	github.com/Knetic/govaluate v3.0.1-0.20250325060307-7625b7f8c03d+incompatible
 	github.com/argoproj/argo-workflows/v4 v4.0.7
-	k8s.io/apimachinery v0.33.1
-	sigs.k8s.io/yaml v1.4.0
+	k8s.io/apimachinery v0.33.1 // indirect
+	sigs.k8s.io/yaml v1.4.0 // indirect
 )
 
 require (
@@ -103,3 +104,5 @@ require (
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v4 v4.7.0 // indirect
 )
+
+replace couler.example/shared => ../shared

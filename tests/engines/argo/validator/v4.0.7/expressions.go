@@ -7,13 +7,15 @@ import (
 
 	"github.com/Knetic/govaluate"
 	"github.com/argoproj/argo-workflows/v4/util/template"
+
+	"couler.example/shared"
 )
 
 // evaluate substitutes a text as the controller does: strictly, as it does with the `when` and the arguments of a
 // task, where unknown `tasks.` and `steps.` are errors; otherwise as in the bodies of templates, where whatever fails
 // is left as it stands.
-func evaluate(ctx context.Context, line Line) Verdict {
-	verdict := Verdict{Name: line.Name}
+func evaluate(ctx context.Context, line shared.Line) shared.Verdict {
+	verdict := shared.Verdict{Name: line.Name}
 	if line.Scope == nil {
 		line.Scope = map[string]any{}
 	}
