@@ -39,6 +39,8 @@ class ScopeBuilder:
         self.cells: dict[str, tuple[int, list[Draft]]] = {}
         self.current_cell: str | None = None
         self._tasks: dict[object, ir.FunctionTask] = {}
+        self._texts: dict[str, ir.Constant] = {}
+        self._variables: dict[tuple[str, str], ir.EnvVar] = {}
         self.last_branch: tuple[context.Frame, Any] | None = None
         self.merged_into: ScopeBuilder | None = None
         self.touched: list[Draft] = []
@@ -144,6 +146,8 @@ class ScopeBuilder:
 
     def adopt(self, raw: Any) -> ir.Value:
         """The IR value, as seen from this scope, of an expression or a plain JSON value."""
+        if type(raw) is str:
+            return self.root.text(raw)
         if isinstance(raw, Expression):
             scope = raw._scope
             if isinstance(raw, Concatenation):
@@ -162,9 +166,29 @@ class ScopeBuilder:
             return self._adopt_from(scope, raw)
         if isinstance(raw, (list, tuple)) and holds_deferred(raw):
             return ir.ListOf(items=tuple(self.adopt(item) for item in raw))
-        if isinstance(raw, ir.StoredFile):
+        if type(raw) is ir.StoredFile:
             return raw
         return ir.Constant(value=raw)
+
+    def text(self, raw: str) -> ir.Constant:
+        """A text as a value; equal texts of a workflow are one object."""
+        known = self._texts.get(raw)
+        if known is None:
+            known = self._texts[raw] = ir.Constant(value=raw)
+        return known
+
+    def variables(self, env: Mapping[str, Any]) -> tuple[ir.EnvVar, ...]:
+        """Environment variables, as seen from this scope; equal texts of a workflow are one object."""
+        return tuple([self._variable(name, raw) for name, raw in env.items()])
+
+    def _variable(self, name: str, raw: Any) -> ir.EnvVar:
+        if type(raw) is not str:
+            return ir.EnvVar(name=name, value=self.adopt(raw))
+        shared = self.root._variables
+        known = shared.get((name, raw))
+        if known is None:
+            known = shared[name, raw] = ir.EnvVar(name=name, value=self.adopt(raw))
+        return known
 
     def _adopt_from(self, scope: ScopeBuilder, raw: Expression) -> ir.Value:
         if scope.merged_into is None:

@@ -12,6 +12,9 @@ from couler.core.ir.json import freeze, thaw
 if TYPE_CHECKING:
     from couler.core.dsl.draft import Draft
 
+SIMPLE = (str, bool, int, type(None))
+"""Types whose values are always JSON, and frozen already."""
+
 Adopt = Callable[[Any], ir.Value]
 """Turns an expression or a plain JSON value into an IR value in the scope where it is used."""
 
@@ -222,6 +225,8 @@ def plain(value: Any, where: str) -> Any:
     Raises:
         DefinitionError: It is not JSON.
     """
+    if type(value) in SIMPLE:
+        return value
     try:
         return freeze(value)
     except ValueError as error:

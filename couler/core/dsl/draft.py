@@ -180,7 +180,7 @@ class Draft:
             self._add_flow(fields, adopt)
             for name, value in self.options.items():
                 if name == "env":
-                    fields["env"] = tuple(ir.EnvVar(name=key, value=adopt(item)) for key, item in value.items())
+                    fields["env"] = scope.variables(value)
                 elif name not in ("image", "packages", "parallelism"):
                     fields[name] = value
             if self.final_name in scope.tolerated:
@@ -201,7 +201,7 @@ class Draft:
 
     def _add_order(self, fields: dict[str, Any]) -> None:
         if self.order:
-            names = (other if isinstance(other, str) else other.name for other in self.order)
+            names = [other if isinstance(other, str) else other.name for other in self.order]
             fields["after"] = tuple(dict.fromkeys(names))
         if self.after_condition is not None:
             fields["after_condition"] = self.after_condition._build(self.scope.adopt)

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 def forget_earlier_execution(frame: Frame) -> None:
     """In a notebook, drop what an earlier execution of the current cell added to the implicit workflow."""
+    if frame.owner is None:
+        return
     shell = _shell()
-    if frame.owner is None or shell is None:
+    if shell is None:
         return
     scope, cell, execution = frame.scope, _cell(shell), shell.execution_count
     known = scope.cells.get(cell)

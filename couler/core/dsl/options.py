@@ -6,11 +6,12 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from couler.core.dsl.conditions import plain
+from couler.core.dsl.conditions import SIMPLE, plain
 from couler.core.dsl.expr import Expression
 from couler.core.errors import DefinitionError, near
 from couler.core.ir import model as ir
@@ -78,14 +79,25 @@ def _resources(value: Any) -> ir.Resources:
     return build(ir.Resources, "resources", value)
 
 
+@lru_cache(maxsize=1024, typed=True)
+def _amounts(**given: float | str) -> ir.Resources:
+    """Resources that many steps ask for in the same words are one object."""
+    return build(ir.Resources, "resources", given)
+
+
 def _retry(value: Any) -> ir.Retry | None:
     if value is None or isinstance(value, ir.Retry):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
-        return build(ir.Retry, "retry", {"limit": value})
+        return _attempts(value)
     if isinstance(value, Mapping):
         return build(ir.Retry, "retry", value)
     raise DefinitionError(f"retry: {value!r} is neither a number of further attempts nor couler.retry(…)")
+
+
+@lru_cache(maxsize=1024)
+def _attempts(limit: int) -> ir.Retry:
+    return build(ir.Retry, "retry", {"limit": limit})
 
 
 def retry(
@@ -177,6 +189,8 @@ def _env(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise DefinitionError(f"env: {value!r} is not a dict of variable name to value")
     for name, item in value.items():
+        if type(item) in SIMPLE:
+            continue
         if isinstance(item, ir.SecretRef):
             raise DefinitionError(f"env: '{name}' is a secret", f'use secrets={{"{name}": couler.secret(…)}}')
         if not isinstance(item, Expression):
@@ -297,8 +311,14 @@ def changed(given: Mapping[str, Any], changes: Mapping[str, Any], where: str) ->
                 raise DefinitionError(f"unknown option '{name}'", near(name, known, "options"))
         shortcuts = {name: changes[name] for name in RESOURCE_SHORTCUTS if changes.get(name) is not None}
         if shortcuts:
-            base = result.get("resources")
-            result["resources"] = _resources({**(base.model_dump(exclude_defaults=True) if base else {}), **shortcuts})
+            result["resources"] = _with_shortcuts(result.get("resources"), shortcuts)
     except DefinitionError as error:
         raise DefinitionError(f"{where}: {error.message}", error.hint) from None
     return result
+
+
+def _with_shortcuts(base: ir.Resources | None, shortcuts: dict[str, Any]) -> ir.Resources:
+    if base is None and all(isinstance(value, (int, float, str)) for value in shortcuts.values()):
+        return _amounts(**shortcuts)
+    given = base.model_dump(exclude_defaults=True) if base is not None else {}
+    return build(ir.Resources, "resources", {**given, **shortcuts})

@@ -11,18 +11,23 @@ from couler.core.dsl import options
 from couler.core.dsl.annotations import REQUIRED
 from couler.core.dsl.artifacts import Artifact
 from couler.core.dsl.builder import type_of
-from couler.core.dsl.conditions import Adopt
+from couler.core.dsl.conditions import SIMPLE, Adopt
 from couler.core.dsl.expr import Output
 from couler.core.dsl.source import portable_source, unwrap
 from couler.core.dsl.steps import check_raw, new_step
 from couler.core.errors import DefinitionError
 from couler.core.ir import model as ir
 
+_PRINTED = ir.Output(name="result", type="str")
+_PRINTS: Mapping[str, ir.Output] = {"result": _PRINTED}
 
-def _declared(outputs: Any, where: str) -> dict[str, ir.Output]:
+
+def _declared(outputs: Any, where: str) -> Mapping[str, ir.Output]:
     """Outputs of a script or container: what is declared, first, and its standard output."""
+    if outputs is None:
+        return _PRINTS
     declared: dict[str, ir.Output] = {}
-    if outputs is None or isinstance(outputs, (ir.Output, Artifact)):
+    if isinstance(outputs, (ir.Output, Artifact)):
         outputs = _as_list(outputs)
     if isinstance(outputs, Mapping):
         outputs = [
@@ -38,7 +43,7 @@ def _declared(outputs: Any, where: str) -> dict[str, ir.Output]:
                 'use {"name": "path"} or couler.create_parameter_artifact(path=…)',
             )
         declared[item.name] = item
-    declared.setdefault("result", ir.Output(name="result", type="str"))
+    declared.setdefault("result", _PRINTED)
     return declared
 
 
@@ -70,7 +75,12 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _arguments(values: Any, where: str) -> tuple[Any, ...]:
-    return tuple(check_raw(item, f"{where}: argument {index}") for index, item in enumerate(_as_list(values)))
+    return tuple(
+        [
+            item if type(item) in SIMPLE else check_raw(item, f"{where}: argument {index}")
+            for index, item in enumerate(_as_list(values))
+        ]
+    )
 
 
 def run_script(
@@ -192,14 +202,15 @@ def run_container(
         raise DefinitionError(
             f"{where} has no image", 'couler.run_container(image="alpine:3.20", command=["echo", "hi"])'
         )
-    options.build(ir.ContainerTask, where, {"image": image, "pull_policy": pull_policy})
+    if pull_policy != "":
+        options.build(ir.ContainerTask, where, {"image": image, "pull_policy": pull_policy})
     raw_command, raw_args = _arguments(command, where), _arguments(args, where)
 
     def make_task(adopt: Adopt, given: Mapping[str, Any]) -> ir.Task:
         return ir.ContainerTask(
             image=given.get("image", image),
-            command=tuple(adopt(raw) for raw in raw_command),
-            args=tuple(adopt(raw) for raw in raw_args),
+            command=tuple([adopt(raw) for raw in raw_command]),
+            args=tuple([adopt(raw) for raw in raw_args]),
             pull_policy=pull_policy,
         )
 

@@ -241,7 +241,7 @@ def new_workflow(name: str, **settings: Any) -> Iterator[Building]:
     """
     scope = ScopeBuilder(label=f"workflow '{name}'")
     scope.settings = {"name": _checked_name(name, "new_workflow"), **_convert_settings(settings, f"workflow '{name}'")}
-    with scope.inside():
+    with collector_paused(), scope.inside():
         yield Building(scope)
 
 
