@@ -131,12 +131,17 @@ def upstream(step: Step) -> tuple[str, ...]:
 
 def upstream_by(refs: Iterable[Value], step: Step) -> tuple[str, ...]:
     """As `upstream`, for a step whose references are known already."""
+    return tuple(dict.fromkeys(needs(refs, step)))
+
+
+def needs(refs: Iterable[Value], step: Step) -> list[str]:
+    """As `upstream_by`, as often as the step mentions each name."""
     names = [ref.step for ref in refs if type(ref) is OutputRef]
     names.extend(step.after)
     if step.after_condition is not None:
         names.extend(test.step for test in statuses(step.after_condition))
         names.extend(ref.step for ref in references_in(step.after_condition) if type(ref) is OutputRef)
-    return tuple(dict.fromkeys(names))
+    return names
 
 
 def order(steps: Sequence[Step]) -> tuple[Step, ...]:

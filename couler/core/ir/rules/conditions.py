@@ -14,14 +14,15 @@ from couler.core.ir.types import may_equal, parse
 
 def comparable(context: Context) -> Iterator[Problem]:
     """Both sides of a comparison can be equal, ordered, or one in the other."""
-    for at in context.steps:
-        step = at.step
-        if step.when is not None:
-            yield from _check(at, "when", step.when)
-        if step.loop is not None:
-            yield from _check(at, "the condition of the loop", step.loop.condition)
-        if step.after_condition is not None:
-            yield from _check(at, "after_condition", step.after_condition)
+    for at in context.having("when"):
+        if at.step.when is not None:
+            yield from _check(at, "when", at.step.when)
+    for at in context.having("loop"):
+        if at.step.loop is not None:
+            yield from _check(at, "the condition of the loop", at.step.loop.condition)
+    for at in context.having("after_condition"):
+        if at.step.after_condition is not None:
+            yield from _check(at, "after_condition", at.step.after_condition)
 
 
 def _check(at: Located, where: str, condition: Condition) -> Iterator[Problem]:

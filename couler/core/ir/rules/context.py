@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from couler.core.errors import Problem
 from couler.core.ir.graph import outputs_of, references
-from couler.core.ir.model import GroupTask, Output, Parameter, Scope, Step, Value, Workflow
+from couler.core.ir.model import GroupTask, Output, Parameter, Scope, Step, Task, Value, Workflow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,18 +41,15 @@ class Place:
         return f"the group '{self.path}'" if self.path else "the workflow"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # frozen would take three times as long, for each step
 class Located:
     """A step with its path, the scope whose names it sees, and all its references."""
 
     path: str
     step: Step
     place: Place
+    references: tuple[Value, ...]
     is_handler: bool = False
-    references: tuple[Value, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "references", references(self.step))
 
     def problem(self, rule: str, message: str, hint: str = "") -> Problem:
         """A problem of this step."""
@@ -70,24 +68,44 @@ class Context:
     workflow: Workflow
     places: tuple[Place, ...]
     steps: tuple[Located, ...]
+    _by_field: Mapping[str, Sequence[Located]]
+    _by_kind: Mapping[type[Task], Sequence[Located]]
 
     @classmethod
     def of(cls, workflow: Workflow) -> Context:
         """Open a workflow: parents before children, exit handlers last."""
         top = _place("", workflow, None, after_all=False)
         places, steps = [top], []
-        pending = [Located(handler.step.name, handler.step, top, True) for handler in reversed(workflow.exit_handlers)]
-        pending.extend(Located(step.name, step, top) for step in reversed(workflow.steps))
+        pending = [
+            Located(handler.step.name, handler.step, top, references(handler.step), True)
+            for handler in reversed(workflow.exit_handlers)
+        ]
+        pending.extend(Located(step.name, step, top, references(step)) for step in reversed(workflow.steps))
+        by_field: dict[str, list[Located]] = {field: [] for field in Step.model_fields}
+        by_kind: dict[type[Task], list[Located]] = defaultdict(list)
         while pending:
             at = pending.pop()
+            step = at.step
             steps.append(at)
-            if type(at.step.task) is GroupTask:
-                inner = _place(at.path, at.step.task, at.step, after_all=at.after_all)
+            by_kind[type(step.task)].append(at)
+            for name in step.model_fields_set:
+                by_field[name].append(at)
+            if type(step.task) is GroupTask:
+                inner = _place(at.path, step.task, step, after_all=at.after_all)
                 places.append(inner)
                 pending.extend(
-                    Located(f"{at.path}/{child.name}", child, inner) for child in reversed(at.step.task.steps)
+                    Located(f"{at.path}/{child.name}", child, inner, references(child))
+                    for child in reversed(step.task.steps)
                 )
-        return cls(workflow, tuple(places), tuple(steps))
+        return cls(workflow, tuple(places), tuple(steps), by_field, by_kind)
+
+    def having(self, name: str) -> Sequence[Located]:
+        """The steps that say something about an attribute; in all others it has its default."""
+        return self._by_field[name]
+
+    def of_kind(self, task: type[Task]) -> Sequence[Located]:
+        """The steps with a task of one kind."""
+        return self._by_kind.get(task, ())
 
     def paths(self) -> Iterator[str]:
         """Path of every step, in order."""

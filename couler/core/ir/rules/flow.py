@@ -14,7 +14,7 @@ from couler.core.ir.types import accepts
 
 def either_map_or_loop(context: Context) -> Iterator[Problem]:
     """A step has foreach or loop, not both: which one is inside would be a guess."""
-    for at in context.steps:
+    for at in context.having("foreach"):
         if at.step.foreach is not None and at.step.loop is not None:
             yield at.problem(
                 "map-and-loop",
@@ -25,7 +25,7 @@ def either_map_or_loop(context: Context) -> Iterator[Problem]:
 
 def maps(context: Context) -> Iterator[Problem]:
     """A map has lists, and those that are known have one length."""
-    for at in context.steps:
+    for at in context.having("foreach"):
         if at.step.foreach is None:
             continue
         lists = at.step.foreach.lists
@@ -44,7 +44,7 @@ def maps(context: Context) -> Iterator[Problem]:
 
 def loops(context: Context) -> Iterator[Problem]:
     """What a loop carries comes from an output and goes into an input."""
-    for at in context.steps:
+    for at in context.having("loop"):
         if at.step.loop is None:
             continue
         inputs = {item.name: item for item in at.step.inputs}

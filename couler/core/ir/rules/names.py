@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 
 from couler.core.errors import Problem
 from couler.core.ir.model import FunctionTask, GroupTask, JobTask
@@ -29,17 +30,16 @@ def usable_names(context: Context) -> Iterator[Problem]:
     for at in context.steps:
         if trouble := _trouble(at.step.name):
             yield at.problem("name", trouble if at.step.name else "a step has an empty name")
-        if not _all_identifiers(at):
-            for what, name in _names_of_step(at):
-                if trouble := _trouble(name):
-                    yield at.problem("name", f"{what}: {trouble}")
-                elif what == "an input" and type(at.step.task) is FunctionTask and not name.isidentifier():
-                    yield at.problem("name", f"the input {name!r} cannot be an argument of a function")
+    for what, name, at in _names_in_steps(context):
+        if trouble := _trouble_of_part(name):
+            yield at.problem("name", f"{what}: {trouble}")
+        elif what == "an input" and type(at.step.task) is FunctionTask and not name.isidentifier():
+            yield at.problem("name", f"the input {name!r} cannot be an argument of a function")
 
 
 def _trouble(name: str) -> str:
     """Why a name is not usable, or the empty string."""
-    if name.isidentifier() and len(name) <= LONGEST:
+    if name.replace("-", "_").isidentifier() and len(name) <= LONGEST:
         return ""
     if not name:
         return "the name is empty"
@@ -54,31 +54,29 @@ def _trouble(name: str) -> str:
     return ""
 
 
+_trouble_of_part = lru_cache(maxsize=4096)(_trouble)  # the parts of many steps have the same names
+
+
 def _names_of_scope(place: Place) -> Iterator[tuple[str, str]]:
     yield from (("a parameter", parameter.name) for parameter in place.scope.parameters)
     yield from (("an output", output.name) for output in place.scope.outputs)
 
 
-def _all_identifiers(at: Located) -> bool:
-    """Whether a step holds plain short names only: the quick answer for nearly every step."""
-    for item in at.step.inputs:
-        if not item.name.isidentifier() or len(item.name) > LONGEST:
-            return False
-    for output in at.step.outputs:
-        if not output.name.isidentifier() or len(output.name) > LONGEST:
-            return False
-    return at.step.foreach is None and type(at.step.task) is not JobTask
-
-
-def _names_of_step(at: Located) -> Iterator[tuple[str, str]]:
-    for item in at.step.inputs:
-        yield "an input", item.name
-    for output in at.step.outputs:
-        yield "an output", output.name
-    if type(at.step.task) is JobTask:
-        yield from (("an output", output.name) for output in at.step.task.outputs)
-    if at.step.foreach is not None:
-        yield from (("a list of foreach", name) for name in at.step.foreach.lists)
+def _names_in_steps(context: Context) -> Iterator[tuple[str, str, Located]]:
+    for at in context.having("inputs"):
+        for item in at.step.inputs:
+            yield "an input", item.name, at
+    for at in context.having("outputs"):
+        for output in at.step.outputs:
+            yield "an output", output.name, at
+    for at in context.of_kind(JobTask):
+        if type(at.step.task) is JobTask:
+            for read in at.step.task.outputs:
+                yield "an output", read.name, at
+    for at in context.having("foreach"):
+        if at.step.foreach is not None:
+            for name in at.step.foreach.lists:
+                yield "a list of foreach", name, at
 
 
 def duplicate_steps(context: Context) -> Iterator[Problem]:
@@ -106,13 +104,13 @@ def duplicate_parts(context: Context) -> Iterator[Problem]:
                 yield scope_problem(place, f"duplicate-{what}", f"the {what} '{name}' is declared twice")
     for at in context.steps:
         step = at.step
-        if len({item.name for item in step.inputs}) < len(step.inputs):
+        if len(step.inputs) > 1:
             for name in _repeated([item.name for item in step.inputs]):
                 yield at.problem("duplicate-input", f"the input '{name}' is given twice")
         if len(step.outputs) > 1 or (step.outputs and isinstance(step.task, JobTask | GroupTask)):
             for name in _repeated(_declared_outputs(at)):
                 yield at.problem("duplicate-output", f"the output '{name}' is declared twice")
-        if step.env or step.secrets:
+        if len(step.env) > 1 or step.secrets:
             yield from _duplicate_variables(at)
 
 
@@ -146,14 +144,21 @@ def _repeated(names: list[str]) -> list[str]:
 def variable_names(context: Context) -> Iterator[Problem]:
     """Environment variables have names that shells and containers take."""
     for variable in context.workflow.defaults.env:
-        if not _ENV_NAME.fullmatch(variable.name):
+        if not _is_variable(variable.name):
             yield Problem("name", f"the environment variable {variable.name!r} {_ENV_RULE}")
-    for at in context.steps:
-        if at.step.env or at.step.secrets:
-            names = [variable.name for variable in at.step.env] + [use.env for use in at.step.secrets if use.env]
-            for name in names:
-                if not _ENV_NAME.fullmatch(name):
-                    yield at.problem("name", f"the environment variable {name!r} {_ENV_RULE}")
+    for at in context.having("env"):
+        for variable in at.step.env:
+            if not _is_variable(variable.name):
+                yield at.problem("name", f"the environment variable {variable.name!r} {_ENV_RULE}")
+    for at in context.having("secrets"):
+        for use in at.step.secrets:
+            if use.env and not _is_variable(use.env):
+                yield at.problem("name", f"the environment variable {use.env!r} {_ENV_RULE}")
+
+
+@lru_cache(maxsize=4096)
+def _is_variable(name: str) -> bool:
+    return _ENV_NAME.fullmatch(name) is not None
 
 
 _ENV_RULE = "is not made of letters, digits and `_`, or begins with a digit"

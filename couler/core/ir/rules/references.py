@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from couler.core.errors import Problem, near
-from couler.core.ir.graph import cycles, outputs_of_one, references_in, statuses, upstream_by
+from couler.core.ir.graph import cycles, needs, outputs_of_one, references_in, statuses, upstream_by
 from couler.core.ir.model import (
     Condition,
     ContainerTask,
@@ -241,53 +241,62 @@ def _scope_finding(seeker: _Seeker, place: Place, where: str, ref: Value) -> tup
 def known_after(context: Context) -> Iterator[Problem]:
     """`after` and the statuses in conditions name steps of the same scope."""
     seeker = _Seeker(context)
-    for at in context.steps:
-        step = at.step
-        if step.after:
-            yield from _check_after(seeker, at)
-        if step.after_condition is not None:
-            for test in statuses(step.after_condition):
-                if test.step not in at.place.steps:
-                    yield at.problem(*seeker.missing_step(at.place, "after_condition", test.step, at.step.name))
-        conditions = (("when", step.when), ("the condition of the loop", step.loop.condition if step.loop else None))
-        for where, condition in conditions:
-            if condition is not None and (tests := statuses(condition)):
-                yield at.problem(
-                    "misplaced-status",
-                    f"{where} tests the status of '{tests[0].step}', which only after_condition may do",
-                    "move the test to after_condition",
-                )
+    for at in context.having("after"):
+        known = at.place.steps
+        if at.is_handler and at.step.after:
+            yield at.problem(
+                "handler-after",
+                "an exit handler runs after everything else and cannot be ordered by after",
+                "remove after; steps that must run in order belong into one group",
+            )
+            continue
+        for name in at.step.after:
+            if name not in known:
+                yield at.problem(*seeker.missing_step(at.place, "after", name, at.step.name))
+    for at in context.having("after_condition"):
+        for test in statuses(at.step.after_condition):
+            if test.step not in at.place.steps:
+                yield at.problem(*seeker.missing_step(at.place, "after_condition", test.step, at.step.name))
+    for at in context.having("when"):
+        yield from _check_untested(at, "when", at.step.when)
+    for at in context.having("loop"):
+        if at.step.loop is not None:
+            yield from _check_untested(at, "the condition of the loop", at.step.loop.condition)
 
 
-def _check_after(seeker: _Seeker, at: Located) -> Iterator[Problem]:
-    if at.is_handler:
+def _check_untested(at: Located, where: str, condition: Condition | None) -> Iterator[Problem]:
+    if tests := statuses(condition):
         yield at.problem(
-            "handler-after",
-            "an exit handler runs after everything else and cannot be ordered by after",
-            "remove after; steps that must run in order belong into one group",
+            "misplaced-status",
+            f"{where} tests the status of '{tests[0].step}', which only after_condition may do",
+            "move the test to after_condition",
         )
-        return
-    for name in at.step.after:
-        if name not in at.place.steps:
-            yield at.problem(*seeker.missing_step(at.place, "after", name, at.step.name))
 
 
 def no_cycles(context: Context) -> Iterator[Problem]:
     """No step waits for itself, directly or through others."""
-    needs: dict[Place, dict[str, tuple[str, ...]]] = {}
+    waits: dict[Place, dict[str, tuple[str, ...]]] = {place: {} for place in _doubtful(context)}
+    for at in context.steps if waits else ():
+        if at.place in waits and not at.is_handler:
+            waits[at.place].setdefault(at.step.name, upstream_by(at.references, at.step))
+    for place, names in waits.items():
+        for found in cycles(names):
+            yield _cycle_problem(place, found)
+
+
+def _doubtful(context: Context) -> Iterable[Place]:
+    """Scopes with a step that needs a later one, or itself: only there can be a cycle."""
     doubtful: dict[Place, None] = {}
+    above: dict[Place, set[str]] = {place: set() for place in context.places}
     for at in context.steps:
         if at.is_handler:
             continue
-        names = upstream_by(at.references, at.step)
-        above = needs.setdefault(at.place, {})
-        for name in names:
-            if name not in above:  # only a step that needs a later one, or itself, can close a cycle
+        known = above[at.place]
+        for name in needs(at.references, at.step):
+            if name not in known:
                 doubtful[at.place] = None
-        above.setdefault(at.step.name, names)
-    for place in doubtful:
-        for found in cycles(needs[place]):
-            yield _cycle_problem(place, found)
+        known.add(at.step.name)
+    return doubtful
 
 
 def _cycle_problem(place: Place, names: tuple[str, ...]) -> Problem:
@@ -306,7 +315,7 @@ def reachable_failures(context: Context) -> Iterator[Problem]:
     """A test for a failure can come true: after the failure, something may still start."""
     if context.workflow.on_failure == "continue":
         return
-    for at in context.steps:
+    for at in context.having("after_condition"):
         if at.step.after_condition is None or at.is_handler:
             continue
         for name in dict.fromkeys(test.step for test in statuses(at.step.after_condition) if test.status == "failed"):

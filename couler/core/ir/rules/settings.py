@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from couler.core.errors import Problem
-from couler.core.ir.json import Json
 from couler.core.ir.model import (
     Constant,
     ContainerTask,
@@ -17,6 +17,7 @@ from couler.core.ir.model import (
     Retry,
     ScriptTask,
     SuspendTask,
+    Task,
     Value,
 )
 from couler.core.ir.quantities import amount
@@ -33,7 +34,7 @@ def time_limits(context: Context) -> Iterator[Problem]:
         yield Problem("timeout", "the workflow's timeout is 0 seconds", hint=_TIMEOUT_HINT)
     if workflow.defaults.timeout == 0:
         yield Problem("timeout", "the default timeout of steps is 0 seconds", hint=_TIMEOUT_HINT)
-    for at in context.steps:
+    for at in context.having("timeout"):
         if at.step.timeout == 0:
             yield at.problem("timeout", "the timeout is 0 seconds", _TIMEOUT_HINT)
 
@@ -47,11 +48,17 @@ def retries(context: Context) -> Iterator[Problem]:
     if defaults.retry is not None:
         for rule, message, hint in _check_retry(defaults.retry, defaults.resources):
             yield Problem(rule, f"defaults: {message}", hint=hint)
-    for at in context.steps:
-        retry = at.step.retry
+    sound: set[tuple[int, int]] = set()  # most steps share these objects
+    for at in context.having("retry"):
+        retry, resources = at.step.retry, at.step.resources or defaults.resources
         if retry is None or (retry.limit == 0 and defaults.retry is not None):  # limit 0 turns the default off
             continue
-        for finding in _check_retry(retry, at.step.resources or defaults.resources):
+        if (id(retry), id(resources)) in sound:
+            continue
+        findings = tuple(_check_retry(retry, resources))
+        if not findings:
+            sound.add((id(retry), id(resources)))
+        for finding in findings:
             yield at.problem(*finding)
 
 
@@ -105,10 +112,16 @@ def resources(context: Context) -> Iterator[Problem]:
     if defaults.resources is not None:
         for rule, message, hint in _check_resources(defaults.resources):
             yield Problem(rule, f"defaults: {message}", hint=hint)
-    for at in context.steps:
-        if at.step.resources is not None:
-            for finding in _check_resources(at.step.resources):
-                yield at.problem(*finding)
+    sound: set[int] = set()
+    for at in context.having("resources"):
+        given = at.step.resources
+        if given is None or id(given) in sound:
+            continue
+        findings = tuple(_check_resources(given))
+        if not findings:
+            sound.add(id(given))
+        for finding in findings:
+            yield at.problem(*finding)
 
 
 def _check_resources(given: Resources) -> Iterator[Finding]:
@@ -126,20 +139,17 @@ def _check_resources(given: Resources) -> Iterator[Finding]:
 
 def needs_a_process(context: Context) -> Iterator[Problem]:
     """What is given to a process stands on a step that has one."""
-    for at in context.steps:
-        step = at.step
-        if not isinstance(step.task, GroupTask | SuspendTask | JobTask):
-            continue
-        for name in ("env", "secrets", "volumes", "sidecars", "resources", "working_dir"):
-            if getattr(step, name):
-                what, hint = _WITHOUT_PROCESS[step.task.kind]
-                yield at.problem("no-process", f"{what} has no process of its own for {name}", hint)
+    for task, (what, hint) in _WITHOUT_PROCESS.items():
+        for at in context.of_kind(task):
+            for name in ("env", "secrets", "volumes", "sidecars", "resources", "working_dir"):
+                if getattr(at.step, name):
+                    yield at.problem("no-process", f"{what} has no process of its own for {name}", hint)
 
 
-_WITHOUT_PROCESS = {
-    "group": ("a group", "set it on the steps inside the group"),
-    "suspend": ("a pause", "remove it"),
-    "job": ("a job", "write it into the manifest"),
+_WITHOUT_PROCESS: Mapping[type[Task], tuple[str, str]] = {
+    GroupTask: ("a group", "set it on the steps inside the group"),
+    SuspendTask: ("a pause", "remove it"),
+    JobTask: ("a job", "write it into the manifest"),
 }
 
 
@@ -147,10 +157,10 @@ def secrets(context: Context) -> Iterator[Problem]:
     """A secret goes somewhere, and nothing that looks like one stands in plain text."""
     for name in _exposed(context.workflow.defaults.env):
         yield Problem("plaintext-secret", f"defaults: {_exposed_text(name)}", hint=_SECRET_HINT)
-    for at in context.steps:
-        if at.step.env:
-            for name in _exposed(at.step.env):
-                yield at.problem("plaintext-secret", _exposed_text(name), _SECRET_HINT)
+    for at in context.having("env"):
+        for name in _exposed(at.step.env):
+            yield at.problem("plaintext-secret", _exposed_text(name), _SECRET_HINT)
+    for at in context.having("secrets"):
         for use in at.step.secrets:
             if not use.env and not use.path:
                 yield at.problem(
@@ -165,14 +175,15 @@ _NAME_OF_SOMETHING_ELSE = re.compile(r"(_FILE|_PATH|_DIR|_NAME|_URL|_URI|_ENDPOI
 _SECRET_HINT = "keep it in the engine's secret store and refer to it with couler.secret(...)"
 
 
-def _exposed(env: Iterable[EnvVar]) -> Iterator[str]:
-    return (variable.name for variable in env if _is_text(variable.value) and _names_a_secret(variable.name))
+def _exposed(env: Iterable[EnvVar]) -> list[str]:
+    return [variable.name for variable in env if _names_a_secret(variable.name) and _is_text(variable.value)]
 
 
 def _is_text(value: Value) -> bool:
     return isinstance(value, Constant) and isinstance(value.value, str) and value.value != ""
 
 
+@lru_cache(maxsize=4096)
 def _names_a_secret(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None and _NAME_OF_SOMETHING_ELSE.search(name) is None
 
@@ -183,9 +194,8 @@ def _exposed_text(name: str) -> str:
 
 def volumes(context: Context) -> Iterator[Problem]:
     """Volumes have a place of their own and say where they come from."""
-    for at in context.steps:
-        if at.step.volumes:
-            yield from _check_volumes(at)
+    for at in context.having("volumes"):
+        yield from _check_volumes(at)
 
 
 def _check_volumes(at: Located) -> Iterator[Problem]:
@@ -206,16 +216,19 @@ def _check_volumes(at: Located) -> Iterator[Problem]:
 
 def encodable(context: Context) -> Iterator[Problem]:
     """Constants are texts that can be written in some encoding."""
-    for at in context.steps:
+    for at in context.having("inputs"):
         for item in at.step.inputs:
-            if type(item.value) is Constant and not _encodes(item.value.value):
+            if not _encodes(item.value):
                 yield _unencodable(at, f"input '{item.name}'")
+    for at in context.having("env"):
         for variable in at.step.env:
-            if type(variable.value) is Constant and not _encodes(variable.value.value):
+            if not _encodes(variable.value):
                 yield _unencodable(at, f"environment variable '{variable.name}'")
-        if isinstance(at.step.task, ContainerTask | ScriptTask):
-            for index, part in enumerate(at.step.task.args, start=1):
-                if type(part) is Constant and not _encodes(part.value):
+    for at in context.steps:
+        task = at.step.task
+        if type(task) is ContainerTask or type(task) is ScriptTask:
+            for index, part in enumerate(task.args, start=1):
+                if not _encodes(part):
                     yield _unencodable(at, f"argument {index}")
 
 
@@ -227,8 +240,12 @@ def _unencodable(at: Located, where: str) -> Problem:
     )
 
 
-def _encodes(text: Json) -> bool:
-    if text is None or isinstance(text, (int, float)) or (isinstance(text, str) and text.isascii()):
+def _encodes(value: Value) -> bool:
+    """Whether a value is no constant, or one that can be written."""
+    if type(value) is not Constant:
+        return True
+    text = value.value
+    if type(text) is str and text.isascii():
         return True
     try:
         _texts(text).encode()

@@ -25,7 +25,7 @@ from couler.core.ir.types import accepts
 
 def functions(context: Context) -> Iterator[Problem]:
     """The source of a function is Python, defines the entry, and takes the inputs."""
-    for at in context.steps:
+    for at in context.of_kind(FunctionTask):
         task = at.step.task
         if type(task) is FunctionTask:
             inputs = tuple([item.name for item in at.step.inputs])
@@ -115,8 +115,8 @@ def _argument_findings(
 
 def output_paths(context: Context) -> Iterator[Problem]:
     """Every declared output says where it is written, unless it is implied, and no two share a place."""
-    for at in context.steps:
-        if not at.step.outputs or (type(at.step.task) is FunctionTask and len(at.step.outputs) == 1):
+    for at in context.having("outputs"):
+        if len(at.step.outputs) == 1 and _is_implied(at):
             continue
         match at.step.task:
             case ScriptTask() | ContainerTask():
@@ -128,6 +128,14 @@ def output_paths(context: Context) -> Iterator[Problem]:
             case _:
                 pass
         yield from _check_shared_paths(at)
+
+
+def _is_implied(at: Located) -> bool:
+    """Whether the only output is what the task gives anyway: the quick answer for nearly every step."""
+    kind, output = type(at.step.task), at.step.outputs[0]
+    if kind is ContainerTask or kind is ScriptTask:
+        return output.name == "result" and output.type == "str"
+    return kind is FunctionTask
 
 
 def _check_written(at: Located) -> Iterator[Problem]:
@@ -179,13 +187,14 @@ def _is_file(text: str) -> bool:
 
 def safe_paths(context: Context) -> Iterator[Problem]:
     """No relative path leads out of the step's folder, and only files and folders appear at a path."""
-    for at in context.steps:
+    for at in context.having("inputs"):
         for item in at.step.inputs:
             if item.path:
                 yield from _check_path(at, f"input '{item.name}'", item.path)
                 if item.type != "any" and not _is_file(item.type):
                     message = f"input '{item.name}' is {item.type}, but only files and folders appear at a path"
                     yield at.problem("path", message, "declare it as a file, or remove the path")
+    for at in context.having("outputs"):
         for output in at.step.outputs:
             if output.path:
                 yield from _check_path(at, f"output '{output.name}'", output.path)
@@ -212,8 +221,8 @@ def _escapes(path: str) -> bool:
 
 def stored_outputs(context: Context) -> Iterator[Problem]:
     """What is also stored at a URL is a file or folder, and only one."""
-    mapped = {at.path for at in context.steps if at.step.foreach is not None}
-    for at in context.steps:
+    mapped = {at.path for at in context.having("foreach") if at.step.foreach is not None}
+    for at in context.having("outputs"):
         for output in at.step.outputs:
             if output.store is None:
                 continue
@@ -235,20 +244,18 @@ def _paths_around(path: str) -> Iterator[str]:
 def runnable(context: Context) -> Iterator[Problem]:
     """A container has an image, a script an interpreter, and a daemon a process."""
     for at in context.steps:
-        match at.step.task:
-            case ContainerTask(image="") if not context.workflow.defaults.image:
+        task = at.step.task
+        if type(task) is ContainerTask:
+            if not task.image and not context.workflow.defaults.image:
                 yield at.problem("image", "the container has no image", 'for example image="python:3.12-slim"')
-            case ScriptTask(interpreter=()):
-                yield at.problem(
-                    "interpreter", "the script has no interpreter", 'for example ("python",) or ("sh", "-e")'
-                )
-            case GroupTask() | SuspendTask() as task if at.step.daemon:
-                what = "a group" if isinstance(task, GroupTask) else "a pause"
-                yield at.problem(
-                    "daemon", f"{what} cannot be a daemon", "set daemon on a container, script or function"
-                )
-            case _:
-                pass
+        elif type(task) is ScriptTask and not task.interpreter:
+            yield at.problem("interpreter", "the script has no interpreter", 'for example ("python",) or ("sh", "-e")')
+    for at in context.having("daemon"):
+        kind = type(at.step.task)
+        if at.step.daemon and (kind is GroupTask or kind is SuspendTask):
+            what = "a group" if kind is GroupTask else "a pause"
+            yield at.problem("daemon", f"{what} cannot be a daemon", "set daemon on a container, script or function")
+    for at in context.having("sidecars"):
         for sidecar in at.step.sidecars:
             if not sidecar.image:
                 yield at.problem("image", f"the sidecar '{sidecar.name}' has no image", 'for example image="redis:7"')
@@ -256,7 +263,7 @@ def runnable(context: Context) -> Iterator[Problem]:
 
 def jobs(context: Context) -> Iterator[Problem]:
     """A job says what it creates and how one sees that it succeeded."""
-    for at in context.steps:
+    for at in context.of_kind(JobTask):
         task = at.step.task
         if type(task) is not JobTask:
             continue

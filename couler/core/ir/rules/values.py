@@ -15,11 +15,9 @@ from couler.core.ir.model import (
     GroupTask,
     Input,
     ItemRef,
-    JobOutput,
     JobTask,
     ListOf,
     LoopOutputRef,
-    Output,
     OutputRef,
     ParameterRef,
     Path,
@@ -49,16 +47,19 @@ def known_types(context: Context) -> Iterator[Problem]:
         for output in place.scope.outputs:
             if trouble := _type_trouble(output.type):
                 yield scope_problem(place, "type-text", f"output '{output.name}': {trouble}")
-    for at in context.steps:
+    for at in context.having("inputs"):
         for item in at.step.inputs:
             if trouble := _type_trouble(item.type):
                 yield at.problem("type-text", f"input '{item.name}': {trouble}")
-        produced: tuple[Output | JobOutput, ...] = at.step.outputs
-        if type(at.step.task) is JobTask:
-            produced += at.step.task.outputs
-        for made in produced:
+    for at in context.having("outputs"):
+        for made in at.step.outputs:
             if trouble := _type_trouble(made.type):
                 yield at.problem("type-text", f"output '{made.name}': {trouble}")
+    for at in context.of_kind(JobTask):
+        if type(at.step.task) is JobTask:
+            for read in at.step.task.outputs:
+                if trouble := _type_trouble(read.type):
+                    yield at.problem("type-text", f"output '{read.name}': {trouble}")
 
 
 @lru_cache(maxsize=4096)
@@ -152,7 +153,7 @@ def paths_into_values(context: Context) -> Iterator[Problem]:
 
 def input_types(context: Context) -> Iterator[Problem]:
     """The value of each input fits the type that the input declares."""
-    for at in context.steps:
+    for at in context.having("inputs"):
         for item in at.step.inputs:
             wanted = item.type
             if wanted == "any" or _type_trouble(wanted):
@@ -201,7 +202,7 @@ def _source(value: Value) -> str:
 
 def group_inputs(context: Context) -> Iterator[Problem]:
     """A group gets every parameter that it needs, and no others."""
-    for at in context.steps:
+    for at in context.of_kind(GroupTask):
         task = at.step.task
         if type(task) is not GroupTask:
             continue
