@@ -205,9 +205,14 @@ def shared() -> Iterator[Airflow]:
     """The Airflow whose state file ``COULER_TEST_AIRFLOW`` names, or one for all tests of this session.
 
     All processes of one pytest session get the same: who comes first starts it, and it ends with the last.
+
+    Raises:
+        StartError: None runs that the variable names, or none could be started.
     """
     named = os.environ[installation.SWITCH]
     if named != "1":
+        if not is_running(Path(named)):
+            raise StartError(f"no Airflow runs that {named} tells of: python -m tests.engines.airflow start")
         yield read_state(Path(named))
         return
     sessions = installation.folder() / "sessions"
