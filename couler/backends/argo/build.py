@@ -61,6 +61,11 @@ class Build:
         self.failing: dict[str, str] = {}
         self.most_tasks = most_tasks
 
+    def fails_with(self, template: str, inner: str) -> None:
+        """What fails in a template around a step is the step's failure to exit handlers."""
+        if inner in self.failing:
+            self.failing[template] = self.failing[inner]
+
     def note(self, text: str) -> None:
         """Remember something for the reader, once."""
         self.notes[text] = None

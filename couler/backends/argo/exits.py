@@ -61,9 +61,8 @@ class _ExitScope(Scope):
 
     def output(self, step: str, output: str) -> Source:
         name = self._globals[step][parameter_name(output)]
-        # a pod that failed gives its outputs as empty texts, which are no JSON
         path = f"workflow.outputs?.parameters?.{name}"
-        return Source(f"workflow.outputs.parameters.{name}", exists=(f"!(({path} ?? '') in ['', '{ABSENT}'])",))
+        return Source(f"workflow.outputs.parameters.{name}", exists=(f"({path} ?? '{ABSENT}') != '{ABSENT}'",))
 
     def _file_tag(self, value: Any) -> str:
         if isinstance(value, OutputRef):

@@ -68,7 +68,6 @@ def leaf(
     mapped: bool = False,
     items: frozenset[str] = frozenset(),
     varying: Mapping[Skeleton, frozenset[int]] = EMPTY,
-    exported: Mapping[str, str] = EMPTY,
 ) -> Unit:
     """The template of a step that runs something.
 
@@ -79,14 +78,10 @@ def leaf(
         mapped: Its outputs are gathered by Argo itself, so they come in the form for that; functions only.
         items: List outputs that a map runs over.
         varying: See `varying_texts`.
-        exported: Output of a function to the name under which exit handlers read it: what a pod gives is known at once,
-            and not only when all around it has succeeded.
     """
     if called_template(step):
         return call(step, scope, build)
-    made = _Leaf(step, scope, build, mapped, items, varying)
-    made.exported = exported
-    return made.unit()
+    return _Leaf(step, scope, build, mapped, items, varying).unit()
 
 
 Skeleton: TypeAlias = "tuple[str, int, int, tuple[str, ...]]"
@@ -144,7 +139,6 @@ class _Leaf:
         self.given_files: dict[str, Value] = {}
         self.results: dict[str, Result] = {}
         self.braces = False
-        self.exported: Mapping[str, str] = EMPTY
         self.gathers = step.foreach is not None and isinstance(step.task, FunctionTask)
         self.records = self._records() if self.gathers else {}
 
@@ -155,9 +149,7 @@ class _Leaf:
         whole = {**inputs_of(parameters, self.artifacts), **body}
         memoize(step, whole, self.scope, self.build)
         self.build.merge_options(step, whole)
-        name = self.build.templates.add(
-            task_name(step.name), whole, own=self.build.tells_failures or bool(self.exported)
-        )
+        name = self.build.templates.add(task_name(step.name), whole, own=self.build.tells_failures)
         files = {output.name: output.type for output in self._declared() if is_file_type(output.type)}
         files = {} if self.gathers else files
         taken = frozenset(self.items) if isinstance(step.task, FunctionTask) else frozenset()
@@ -268,10 +260,7 @@ class _Leaf:
                 continue
             name = parameter_name(output.name)
             file = f"{OUTPUTS}/{output.name}"
-            entry: dict[str, Any] = {"name": name, "valueFrom": {"path": f"{file}.item" if self.mapped else file}}
-            if name in self.exported:
-                entry["globalName"] = self.exported[name]
-            found.append(entry)
+            found.append({"name": name, "valueFrom": {"path": f"{file}.item" if self.mapped else file}})
             if output.name in self.items and not self.mapped:
                 found.append({"name": f"couler-items-{name}", "valueFrom": {"path": f"{file}.items"}})
             self.results[output.name] = Result(type=output.type)
@@ -397,6 +386,7 @@ class _Leaf:
     def _file_outputs(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         seen: set[str] = set()
+        told = {} if self.gathers else self.scope.exports.get(self.step.name, {})
         for output in self._declared():
             if not is_file_type(output.type):
                 continue
@@ -409,9 +399,7 @@ class _Leaf:
             elif base_name in seen:  # Argo would store both under this name; archives have the artifact's own
                 artifact.pop("archive", None)
             seen.add(base_name)
-            if name in self.exported:
-                artifact["globalName"] = self.exported[name]
-            found.append(artifact)
+            found.append({**artifact, "globalName": told[name]} if name in told else artifact)
             if output.store is not None:
                 found.append({**artifact, "name": f"{name}-stored", **location(output.store)})
         return found

@@ -37,7 +37,7 @@ from couler.backends.argo.values import (
     wire_expression,
 )
 from couler.backends.argo.wire import json_of, literal, member, quoted, wire
-from couler.backends.argo.wrappers import END, loop, mapping, output_source, pause, shell
+from couler.backends.argo.wrappers import END, exporting, loop, mapping, output_source, pause, shell
 from couler.core.errors import EngineError
 from couler.core.ir.graph import outputs_of as declared_outputs
 from couler.core.ir.graph import references, references_in, statuses, upstream
@@ -497,20 +497,18 @@ class Scope(ScopeTypes):
         per_item = step.foreach is not None and is_per_item(step)
         apart = allowed or per_item
         direct = isinstance(step.task, FunctionTask) and step.loop is None and not apart
-        read = self.read.get(step.name, set())
-        told: Mapping[str, str] = {}
+        read, told = self.read.get(step.name, set()), self.exports.get(step.name, {})
         if isinstance(step.task, GroupTask):
             unit = self._group(step, step.task)
         else:
             plain = step.foreach is None and step.loop is None
             mapped = direct and step.foreach is not None
             wanted = items if plain else frozenset()
-            told = self.exports.get(step.name, {}) if plain and isinstance(step.task, FunctionTask) else {}
-            unit = leaf(step, self, build, mapped=mapped, items=wanted, varying=self.varying, exported=told)
+            unit = leaf(step, self, build, mapped=mapped, items=wanted, varying=self.varying)
             if build.tells_failures and not self.forgiven and not allowed:
                 build.failing[unit.template] = f"{self.path}{step.name}"
             if any(
-                result.form == "parsed" or (result.form == "text" and (name in read or step.loop is not None))
+                result.form == "parsed" or (result.form == "text" and (name in read or step.loop is not None or told))
                 for name, result in unit.results.items()
             ):
                 if step.loop is not None:
@@ -524,9 +522,7 @@ class Scope(ScopeTypes):
             unit = mapping(step, unit, self, build, items)
         elif allowed or (apart and step.loop is None):
             unit = shell(step, unit, build, allowed=allowed)
-        if step.name in self.exports and not told:
-            unit = shell(step, unit, build, exported=self.exports[step.name])
-        return unit
+        return exporting(step, unit, build, told) if told else unit
 
     def _item_shell(self, step: Step, unit: Unit, allowed: bool) -> Unit:
         if not is_per_item(step):
@@ -569,6 +565,11 @@ class Scope(ScopeTypes):
             )
         describe(step, body, self.build)
         attempts(step, body, self.build)
+        if self.build.tells_failures and "retryStrategy" in body:
+            self.build.note(
+                f"exit handlers are told of failed steps in '{self.path}{step.name}' also when a further attempt "
+                "succeeds: Argo does not tell these apart"
+            )
         self.build.merge_options(step, body)
         name = self.build.templates.add(task_name(step.name), body)
         return Unit(name, parameters, artifacts, inner.results(), inner.files())
@@ -590,7 +591,8 @@ def run_fact(field: str, build: Build) -> Source:
         return Source("", "text", "str", expression="(workflow.status == 'Succeeded' ? 'succeeded' : 'failed')")
     paths = literal(list(dict.fromkeys(build.failing.values())))
     names = literal(build.failing or {"": ""})
-    failures = f"filter(fromJSON(fromJSON(workflow.failures)) ?? [], #.templateName in {names})"
+    mine = f"#.templateName in {names} && !(#.displayName matches '[(][0-9]+[)]$')"  # that is one attempt of several
+    failures = f"filter(fromJSON(fromJSON(workflow.failures)) ?? [], {mine})"
     failed = f"filter({paths}, # in map({failures}, {names}[#.templateName]))"
     return Source("", "json", "list[str]", expression=json_of(failed))
 

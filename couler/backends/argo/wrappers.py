@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeGuard
 
-from couler.backends.argo.build import Build
+from couler.backends.argo.build import Build, called_template
 from couler.backends.argo.names import parameter_name, task_name
 from couler.backends.argo.units import (
     ABSENT,
@@ -28,7 +28,7 @@ from couler.backends.argo.values import Source, argument, condition_expression, 
 from couler.backends.argo.wire import json_of, member, quoted, wire
 from couler.core.errors import EngineError
 from couler.core.ir.graph import references_in
-from couler.core.ir.model import Constant, ItemRef, Loop, RoundRef, Step, Value
+from couler.core.ir.model import Constant, GroupTask, ItemRef, Loop, RoundRef, Step, Value
 
 RUN = "run"
 CHECK = "check"
@@ -98,7 +98,6 @@ def shell(
     mapped: bool = False,
     when: str = "",
     holes: Holes | None = None,
-    exported: Mapping[str, str] | None = None,
 ) -> Unit:
     """A template with the step as its only task.
 
@@ -111,7 +110,6 @@ def shell(
         mapped: Outputs get an equals sign before them, so that Argo gathers them as texts.
         when: Condition of the task, over the template's own inputs.
         holes: Inputs that the condition needs besides those of the unit.
-        exported: Output to the name under which exit handlers read it.
     """
     task: dict[str, Any] = {"name": RUN, "template": unit.template, **passed_on(unit)}
     if when:
@@ -138,10 +136,7 @@ def shell(
             text = f"{fine} ? {text} : '{'null' if mapped else ABSENT}'"
         if mapped:
             text = f"'=' + ({text})"
-        entry: dict[str, Any] = {"name": parameter_name(name), "valueFrom": {"expression": text}}
-        if exported and parameter_name(name) in exported:
-            entry["globalName"] = exported[parameter_name(name)]
-        parameters.append(entry)
+        parameters.append({"name": parameter_name(name), "valueFrom": {"expression": text}})
     parameters += [
         {"name": f"{ITEMS}{name}", "valueFrom": {"expression": _items_of(RUN, name)}} for name in sorted(unit.items)
     ]
@@ -149,10 +144,6 @@ def shell(
         status_text = f"{fine} ? 'succeeded' : {status} == 'Skipped' ? 'skipped' : 'failed'"
         parameters.append({"name": STATUS, "valueFrom": {"expression": status_text}})
     artifacts = _passed_files(unit, RUN, optional=bool(fine))
-    if exported:
-        for artifact in artifacts:
-            if artifact["name"] in exported:
-                artifact["globalName"] = exported[artifact["name"]]
     given: dict[str, Given] = dict(unit.parameters)
     if holes is not None:
         given.update(holes.parameters)
@@ -168,11 +159,60 @@ def shell(
     if not allowed:
         results = {name: replace(result, may_lack=unit.results[name].may_lack) for name, result in results.items()}
     name = build.templates.add(f"{task_name(step.name)}-{RUN}", body, own=build.tells_failures)
-    if unit.template in build.failing and not allowed:
-        build.failing[name] = build.failing[unit.template]
-    if allowed:
+    if not allowed:
+        build.fails_with(name, unit.template)
+    else:
         build.failing.pop(unit.template, None)
     return Unit(name, given, unit.artifacts, results, unit.files, allowed, unit.items)
+
+
+def exporting(step: Step, unit: Unit, build: Build, names: Mapping[str, str]) -> Unit:
+    """A template that tells exit handlers the outputs of a step.
+
+    It consists of steps: Argo tells all of their outputs when they have ended, but those of a DAG only when the DAG
+    around it has succeeded.
+
+    Args:
+        step: The step.
+        unit: What is wrapped; its values are JSON.
+        build: What is being built.
+        names: Output to the name under which exit handlers read it.
+    """
+    values = [parameter_name(name) for name in unit.results] + [f"{ITEMS}{name}" for name in sorted(unit.items)]
+    values += [STATUS] if unit.has_status else []
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "valueFrom": {"parameter": f"{{{{steps.{RUN}.outputs.parameters.{name}}}}}"}} for name in values
+    ]
+    for parameter in parameters:
+        if parameter["name"] in names:
+            parameter["globalName"] = names[parameter["name"]]
+    for name in (name for name in map(parameter_name, unit.files) if name in names):
+        _check_told(step, name)
+        exists = {"name": f"{EXISTS}{name}", "globalName": names[name]}  # conditions see values only
+        parameters.append({**exists, "valueFrom": {"expression": quoted("true")}})
+    body = {
+        **inputs_of(unit.parameters, [{"name": name} for name in unit.artifacts]),
+        "steps": [[{"name": RUN, "template": unit.template, **passed_on(unit)}]],
+        **outputs_of(parameters, _passed_files(unit, RUN, kind="steps")),
+    }
+    name = build.templates.add(f"{task_name(step.name)}-{RUN}", body, own=True)
+    build.fails_with(name, unit.template)
+    return replace(unit, template=name)
+
+
+EXISTS = "couler-exists-"
+"""Prefix of outputs that tell exit handlers that there is a file."""
+
+
+def _check_told(step: Step, output: str) -> None:
+    """Refuse files of what is no pod: Argo tells exit handlers the files of pods only."""
+    if isinstance(step.task, GroupTask) or called_template(step):
+        kind = "a nested workflow" if isinstance(step.task, GroupTask) else "a template of another object"
+        raise EngineError(
+            f"an exit handler reads the file '{output}' of step '{step.name}', which is {kind}: Argo tells "
+            "exit handlers the files of containers, scripts and functions only",
+            "store the file at a URL, and hand on the URL",
+        )
 
 
 def pause(build: Build) -> str:
@@ -184,12 +224,12 @@ def _items_of(task: str, name: str) -> str:
     return member(f"tasks.{task}.outputs.parameters.{ITEMS}{name}")
 
 
-def _passed_files(unit: Unit, task: str, *, optional: bool = False) -> list[dict[str, Any]]:
+def _passed_files(unit: Unit, task: str, *, optional: bool = False, kind: str = "tasks") -> list[dict[str, Any]]:
     found = []
     for name in unit.files:
         artifact: dict[str, Any] = {
             "name": parameter_name(name),
-            "from": f"{{{{tasks.{task}.outputs.artifacts.{parameter_name(name)}}}}}",
+            "from": f"{{{{{kind}.{task}.outputs.artifacts.{parameter_name(name)}}}}}",
         }
         if optional:
             artifact["optional"] = True
@@ -238,7 +278,8 @@ def mapping(step: Step, unit: Unit, scope: ScopeTypes, build: Build, items: froz
         body["parallelism"] = foreach.parallelism
     dag: dict[str, Any] = {} if build.stops else {"failFast": False}
     body.update({"dag": {**dag, "tasks": [task]}, **outputs_of(outputs, [])})
-    name = build.templates.add(f"{task_name(step.name)}-map", body)
+    name = build.templates.add(f"{task_name(step.name)}-map", body, own=build.tells_failures)
+    build.fails_with(name, unit.template)
     results = {name: Result(type=f"list[{result.type}]") for name, result in unit.results.items()}
     return Unit(name, parameters, unit.artifacts, results, {}, items=items & frozenset(unit.results))
 
@@ -344,6 +385,7 @@ class _LoopBuilder:
             **self._outputs(),
         }
         self.build.templates.put(name, body)
+        self.build.fails_with(name, self.round.template)
         results = {
             one: Result(type=result.type, may_lack=result.may_lack) for one, result in self.round.results.items()
         }

@@ -7,8 +7,9 @@ The work of a whole run is proportional to its steps and edges.
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from couler.backends.local import retrying
@@ -19,13 +20,14 @@ from couler.backends.local.repeats import LoopRun, MapRun, items_of
 from couler.backends.local.scopes import ScopeRun, group_parameters
 from couler.backends.local.work import Change, Failure, Outcome, Previous, Work
 from couler.core.ir.evaluate import EvaluationError
-from couler.core.ir.graph import outputs_of_one, references
+from couler.core.ir.graph import outputs_of_one, references, walk
 from couler.core.ir.json import Json
 from couler.core.ir.model import GroupTask, OutputRef, Step, SuspendTask, Workflow
 from couler.core.ir.types import mismatch
 from couler.core.passes.apply_defaults import apply_defaults
 
 KEPT = ("succeeded", "skipped", "cached")
+_INSTANCE = re.compile(r"\[\d+\]|#\d+")
 
 
 class Machine:
@@ -456,14 +458,21 @@ class Machine:
                 steps.append(handler.step)
             else:
                 self.note(handler.step.name, "skipped")
-        self.facts.update(status=self.status, failed_steps=list(self.failed_steps))
         if not steps:
             self.finished = True
             return
+        self.facts.update(status=self.status, failed_steps=_declared(self.workflow, self.failed_steps))
         plan = Plan(steps)
         frame = Frame(None, self.facts, self.root)  # type: ignore[arg-type]
         self.exits = ScopeRun(None, 0, None, "", frame, plan, self.parameters)
         self.exits.begin(self)
+
+
+def _declared(workflow: Workflow, failed: Iterable[str]) -> list[str]:
+    """The steps whose instances failed, in order of declaration, less those in a group whose failure is allowed."""
+    steps = {_INSTANCE.sub("", path) for path in failed}
+    allowed = tuple(f"{path}/" for path, step in walk(workflow) if step.allow_failure)
+    return [path for path, _ in walk(workflow) if path in steps and not f"{path}/".startswith(allowed)]
 
 
 def _check_inputs(step: Step, inputs: Mapping[str, Any]) -> None:

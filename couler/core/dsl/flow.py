@@ -120,7 +120,7 @@ def run_status() -> Any:
 
 
 def failed_steps() -> Any:
-    """In an exit handler: paths of the steps that failed, as a list."""
+    """In an exit handler: the declared steps that failed, such as ``search/train``, in order of declaration."""
     return Expression(ir.RunRef(field="failed_steps"), "list[str]", None)
 
 

@@ -354,6 +354,42 @@ def exit_handlers_know_all_failed_steps() -> None:
         includes(couler.failed_steps(), ["one", "two", "deep/boom"]).named("handler")
 
 
+@case(
+    "exit-reads",
+    "map",
+    "loop",
+    "retry",
+    "allow-failure",
+    settings={"on_failure": "continue"},
+    steps=succeeded("give", "give-2")
+    | {
+        "zip": "failed",
+        "mapped": "failed",
+        "mapped[0]": "failed",
+        "looped": "failed",
+        "looped#0": "failed",
+        "endless": "failed",
+        "endless#0": "succeeded",
+        "flaky": "succeeded",
+        "forgiven": "failed",
+        "forgiven/boom": "failed",
+        "script": "failed",
+        "handler": "succeeded",
+    },
+    status="failed",
+)
+def failed_steps_are_declared_steps(ledger: str) -> None:
+    add.map(give([1, 2]), give([1])).named("zip")
+    boom.map(["a"]).named("mapped")
+    couler.loop(boom, "b", until=lambda n: n > 5, max_iterations=2).named("looped")
+    couler.loop(give, 1, until=lambda n: n > 5, max_iterations=1).named("endless")
+    flaky(ledger, 2).with_(retry=2)
+    couler.concurrent([inner_failure], subtasks=True)[0].named("forgiven").with_(allow_failure=True)
+    couler.run_script(IMAGE, "exit 3", command="sh", step_name="script")
+    with couler.on_exit("failure"):
+        same(couler.failed_steps(), ["zip", "mapped", "looped", "endless", "script"]).named("handler")
+
+
 def inner_failure() -> Any:
     return boom()
 
@@ -385,6 +421,103 @@ def exit_handlers_read_outputs_that_exist() -> None:
         same(made, "made").named("reads")
         give(failed).named("cannot")
         same(failed.or_else("nothing"), "nothing").named("defaulted")
+
+
+@case(
+    "exit-reads",
+    "map",
+    "loop",
+    "group",
+    "script",
+    "container",
+    "declared-values",
+    settings={"on_failure": "continue"},
+    steps={
+        "fails": "failed",
+        "mapped": "succeeded",
+        "mapped[0]": "succeeded",
+        "mapped[1]": "succeeded",
+        "looped": "succeeded",
+        "looped#0": "succeeded",
+        "looped#1": "succeeded",
+        "grouped": "succeeded",
+        "grouped/give": "succeeded",
+        "script": "succeeded",
+        "container": "succeeded",
+    }
+    | succeeded("map", "loop", "group", "script-result", "script-value", "standard-output"),
+    status="failed",
+    failing="fails",
+)
+def exit_handlers_read_outputs_of_every_kind_of_step() -> None:
+    boom().named("fails")
+    mapped = give.map([1, 2]).named("mapped")
+    looped = couler.loop(add, 1, 1, until=lambda n: n > 2, max_iterations=5, carry={"a": "result"}).named("looped")
+    (grouped,) = couler.concurrent([inner_success], subtasks=True)
+    grouped.named("grouped")
+    value = couler.create_parameter_artifact("number.txt", type="int")
+    script = couler.run_script(IMAGE, "printf 5 > number.txt; echo", command="sh", output=value, step_name="script")
+    container = couler.run_container(IMAGE, ["printf", "{{=1}} 5\\n\\n"], step_name="container")
+    with couler.on_exit():
+        same(mapped, [1, 2]).named("map")
+        same(looped, 3).named("loop")
+        same(grouped, 1).named("group")
+        same(script.result, "").named("script-result")
+        same(script.number_txt, 5).named("script-value")
+        same(container, "{{=1}} 5\n").named("standard-output")
+
+
+@case(
+    "exit-reads",
+    "map",
+    "group",
+    "script",
+    settings={"on_failure": "continue"},
+    steps={
+        "mapped": "failed",
+        "mapped[0]": "failed",
+        "grouped": "failed",
+        "grouped/boom": "failed",
+        "script": "failed",
+        "cannot": "skipped",
+        "cannot-2": "skipped",
+        "cannot-3": "skipped",
+    }
+    | succeeded("defaulted", "defaulted-2", "defaulted-3"),
+    status="failed",
+)
+def exit_handlers_do_not_read_outputs_of_failed_steps() -> None:
+    mapped = boom.map(["a"]).named("mapped")
+    (grouped,) = couler.concurrent([inner_failure], subtasks=True)
+    grouped.named("grouped")
+    script = couler.run_script(IMAGE, "echo 5; exit 1", command="sh", step_name="script")
+    with couler.on_exit():
+        for index, made in enumerate((mapped, grouped, script), 1):
+            ending = f"-{index}" if index > 1 else ""
+            give(made).named(f"cannot{ending}")
+            same(made.or_else("nothing"), "nothing").named(f"defaulted{ending}")
+
+
+@case(
+    "exit-reads",
+    "files",
+    "container",
+    settings={"on_failure": "continue"},
+    steps={"makes": "succeeded", "fails": "failed", "reads": "succeeded", "cannot": "skipped"},
+    status="failed",
+    failing="fails",
+)
+def exit_handlers_read_files_that_exist() -> None:
+    made = couler.run_container(
+        IMAGE, ["sh", "-c", "printf hi > made.txt"], output={"made": "made.txt"}, step_name="makes"
+    )
+    failed = couler.run_container(
+        IMAGE, ["sh", "-c", "printf hi > made.txt; exit 1"], output={"made": "made.txt"}, step_name="fails"
+    )
+    with couler.on_exit():
+        test = ["sh", "-c", 'test "$(cat in/got.txt)" = hi']
+        couler.run_container(IMAGE, test, input={"got": (made, "in/got.txt")}, step_name="reads")
+        couler.run_container(IMAGE, test, input={"got": (failed, "in/got.txt")}, step_name="cannot")
 
 
 @couler.step

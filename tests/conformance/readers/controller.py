@@ -140,7 +140,10 @@ class Controller:
         return self.run_pod(replaced(template, values), artifacts, task)
 
     def keep_globals(self, node: NodeState) -> None:
-        """Let all see the outputs that have a global name: those of a DAG once the DAG around it has succeeded."""
+        """Let all see the outputs that have a global name: those of a DAG once the DAG around it has succeeded.
+
+        Files of what consists of tasks or steps have none.
+        """
         if node.outputs is None:
             return
         template = self.templates[node.template]
@@ -149,7 +152,7 @@ class Controller:
                 value = node.outputs.parameters[given["name"]]
                 self.globals[f"workflow.outputs.parameters.{given['globalName']}"] = value
         for given in template.get("outputs", {}).get("artifacts", ()):
-            if "globalName" in given and given["name"] in node.outputs.artifacts:
+            if "globalName" in given and node.kind != "DAG" and given["name"] in node.outputs.artifacts:
                 found = node.outputs.artifacts[given["name"]]
                 self.global_files[f"workflow.outputs.artifacts.{given['globalName']}"] = found
 
@@ -520,7 +523,7 @@ def _deserves(strategy: Json, node: NodeState, facts: Mapping[str, str]) -> bool
 
 def _failures(root: NodeState) -> Iterator[Json]:
     for node in root.walk():
-        if node.failed and node.kind != "DAG":
+        if node.failed:
             yield {
                 "displayName": node.task, "message": node.message, "templateName": node.template, "phase": node.phase,
                 "podName": node.task,

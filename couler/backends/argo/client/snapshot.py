@@ -333,7 +333,7 @@ class _Reader:
         )  # fmt: skip
 
     def _leaf(self, step: Step, path: str, node: Node) -> None:
-        is_shell = node.get("type") in ("DAG", "TaskGroup")  # in which nothing has begun yet
+        is_shell = node.get("type") in ("DAG", "Steps", "TaskGroup")  # in which nothing has begun yet
         tries = [] if is_shell else self.nodes.attempts(node)
         begun = [one for one in tries if one.get("phase") not in (None, "", "Pending", "Skipped", "Omitted")]
         status = self._status(node)
