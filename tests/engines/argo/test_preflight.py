@@ -52,6 +52,15 @@ def memoized(**fields: Any) -> dict[str, Any]:
     return around(leaf(memoize={key: value for key, value in {**whole, **fields}.items() if value is not None}))
 
 
+def with_container(**fields: Any) -> dict[str, Any]:
+    made = leaf()
+    return {**made, "container": {**made["container"], **fields}}
+
+
+def near_nodes(required: dict[str, Any]) -> dict[str, Any]:
+    return leaf(affinity={"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}})
+
+
 def producing(**value_from: Any) -> dict[str, Any]:
     return leaf("producer", outputs={"parameters": [{"name": "o", "valueFrom": {"path": "/o", **value_from}}]})
 
@@ -115,6 +124,35 @@ CASES = [
     Case("labels", "a name with a space", around(leaf(metadata={"labels": {"a b": "c"}})), NOBODY, "'a b'"),
     Case("labels", "a value with a space", workflow(dag(task()), leaf(), metadata={
         "name": "w", "labels": {"a": "b c"}}), SCHEMA, "'b c'"),
+    Case("labels", "of a node", around(leaf(nodeSelector={"zone": "a b"})), NOBODY, "'zone' has the value 'a b'"),
+    Case("object-names", "a service account", around(leaf(serviceAccountName="My Account")), NOBODY,
+         "the service account 'My Account', and such names have small letters"),
+    Case("object-names", "a priority class", around(leaf(priorityClassName="high_priority")), NOBODY,
+         "the priority class 'high_priority'"),
+    Case("object-names", "a namespace", workflow(dag(task()), leaf(), metadata={"name": "w", "namespace": "a.b"}),
+         NOBODY, "the namespace 'a.b', and such names have small letters, digits and '-'"),
+    Case("object-names", "a long namespace", workflow(dag(task()), leaf(), metadata={
+        "name": "w", "namespace": "n" * 64}), NOBODY, "it has 64 characters, of which 63 are allowed"),
+    Case("object-names", "a secret of a variable", around(with_container(env=[{
+        "name": "T", "valueFrom": {"secretKeyRef": {"name": "Token", "key": "t"}}}])), NOBODY, "the secret 'Token'"),
+    Case("object-names", "a key of a secret", around(with_container(env=[{
+        "name": "T", "valueFrom": {"secretKeyRef": {"name": "token", "key": "a/b"}}}])), NOBODY,
+         "the key of a secret 'a/b'"),
+    Case("object-names", "volumes", around(leaf(volumes=[
+        {"name": "a", "configMap": {"name": "-a"}}, {"name": "b", "persistentVolumeClaim": {"claimName": "b"}}])),
+         NOBODY, "the config map '-a'"),
+    Case("object-names", "of a store", around(leaf(outputs={"artifacts": [{"name": "o", "path": "/o", "s3": {
+        "bucket": "b", "key": "k", "accessKeySecret": {"name": "s_3", "key": "k"}}}]})), NOBODY, "the secret 's_3'"),
+    Case("affinity", "an unknown field", around(leaf(affinity={"nodeAfinity": {}})), BOTH,
+         "affinity.nodeAfinity: unknown field; did you mean 'nodeAffinity'?"),
+    Case("affinity", "no terms", around(near_nodes({})), SCHEMA, "has no 'nodeSelectorTerms'"),
+    Case("affinity", "an operator", around(near_nodes({"nodeSelectorTerms": [
+        {"matchExpressions": [{"key": "zone", "operator": "Is", "values": ["a"]}]}]})), NOBODY,
+         "has the operator 'Is', which is none of In, NotIn"),
+    Case("affinity", "no values", around(near_nodes({"nodeSelectorTerms": [
+        {"matchExpressions": [{"key": "zone", "operator": "In"}]}]})), NOBODY, "the operator 'In' and no 'values'"),
+    Case("affinity", "no topology", around(leaf(affinity={"podAntiAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": [{"labelSelector": {}}]}})), SCHEMA, "no 'topologyKey'"),
     Case("template-count", "201", workflow(dag(task()), leaf(), *[leaf(f"t{n}") for n in range(199)]), SCHEMA, "201"),
     Case("task-count", "201", workflow(dag(*[task(f"t{n}") for n in range(201)]), leaf()), SCHEMA, "201"),
     Case("task-count", "none", workflow(dag()), BOTH, "no tasks"),

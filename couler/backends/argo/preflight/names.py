@@ -181,6 +181,8 @@ def labels(document: Document) -> Iterator[tuple[str, str]]:
     holders = [("", document.metadata), ("workflowMetadata", outer)]
     holders += [(field, mapping(document.spec.get(field))) for field in ("workflowMetadata", "podMetadata")]
     holders += [(template.where, mapping(template.data.get("metadata"))) for template in document.templates]
+    chosen = [("", document.spec), *((template.where, template.data) for template in document.templates)]
+    holders += [(where, {"labels": data["nodeSelector"]}) for where, data in chosen if "nodeSelector" in data]
     for where, holder in holders:
         for key, value in mapping(holder.get("labels")).items():
             if not _is_label_key(text(key)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from couler.backends.argo.preflight import flow, names, shapes, sizes, values
+from couler.backends.argo.preflight import flow, names, objects, shapes, sizes, values
 from couler.backends.argo.preflight.findings import Rule
 
 SCHEMA: Final = "the API server checks it (Argo's CRDs, manifests/base/crds/full)"
@@ -50,6 +50,16 @@ RULES: Final = (
         "labels", "error", names.labels,
         "Kubernetes takes 63 letters, digits, '-', '_' and '.', with letters or digits around them",
         "rename the label, or keep the text in the description",
+    ),
+    Rule(
+        "object-names", "error", objects.names,
+        "nothing can have that name, so that Kubernetes refuses the pod, or lets it wait for ever",
+        "write the name that the object has in the cluster",
+    ),
+    Rule(
+        "affinity", "error", objects.affinities,
+        "Kubernetes refuses the pod (Affinity of core/v1)",
+        "correct the affinity of the step",
     ),
     Rule("template-count", "error", sizes.templates, SCHEMA, SPLIT),
     Rule("task-count", "error", sizes.tasks, SCHEMA, SPLIT),
