@@ -254,7 +254,12 @@ def outputs_of(step: Step) -> Mapping[str, Output]:
 
 
 def _or_null(type_: str) -> str:
-    return type_ if type_ in ("file", "folder") else union_of(type_, "null")
+    if type_ in ("file", "folder"):
+        return type_
+    try:
+        return union_of(type_, "null")
+    except ValueError:  # reported as an unknown type
+        return type_
 
 
 def outputs_of_one(step: Step) -> Mapping[str, Output]:

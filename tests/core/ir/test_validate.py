@@ -378,6 +378,13 @@ CASES: dict[str, tuple[Workflow, str]] = {
         flow(step("j", JobTask(manifest=JOB, success=(JobPredicate(condition="Complete"),), outputs=(JobOutput(name="o", field="f", type="nul"),)))),
         "step 'j' (pipeline.py:1): output 'o': unknown type 'nul'; did you mean 'null'? [type-text]",
     ),
+    "unknown type of a map that may fail": (
+        flow(
+            step("m", TYPED, outputs=gives("strr"), foreach=ForEach(lists={"item": constant([1])}), allow_failure=True),
+            step(inputs=takes(out("m"), "list[str]")),
+        ),
+        "step 'm' (pipeline.py:1): output 'result': unknown type 'strr'; did you mean 'str'? [type-text]",
+    ),
     "file as workflow parameter": (
         flow(parameters=(Parameter(name="data", type="list[file]"),)),
         "workflow: the workflow's parameter 'data' is list[file], but only values can be given [file-parameter]\n"
