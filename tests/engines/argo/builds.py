@@ -1,4 +1,4 @@
-"""Argo's own controller and executor, built from their Go modules, and the definitions that a cluster needs."""
+"""Argo's own controller, executor and server, built from their Go modules, and the definitions that a cluster needs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ DEFAULT = os.environ.get("COULER_TEST_ARGO", VERSIONS[0])
 LINKS = {"workflow/executor/osspecific/signal_linux.go": "signal_darwin.go"}
 """Symbolic links of the source tree: Go module archives cannot hold them, and the executor does not build without."""
 
+PAGES = "ui/dist/app/index.html"
+"""Argo's server carries the pages of its user interface, which module archives lack: it gets an empty one."""
+
 SOURCES = ("api", "cmd", "config", "errors", "manifests", "persist", "pkg", "server", "ui", "util", "workflow")
 
 
@@ -26,6 +29,7 @@ class Argo:
 
     version: str
     controller: Path
+    server: Path
     executor_image: Path
     """An image archive."""
     definitions: Path
@@ -58,14 +62,15 @@ def build(version: str = DEFAULT) -> Argo:
         f"{module}.gitCommit": "unknown",
         f"{module}.gitTreeState": "clean",
     }
-    controller = golang.executable(
-        f"{folder}/workflow-controller", build_files, f"{module}/cmd/workflow-controller", variables
+    controller, executor, server = (
+        golang.executable(f"{folder}/{name}", build_files, f"{module}/cmd/{name}", variables)
+        for name in ("workflow-controller", "argoexec", "argo")
     )
-    executor = golang.executable(f"{folder}/argoexec", build_files, f"{module}/cmd/argoexec", variables)
     image = images.of_executable(
         f"argoexec-{version}", executor, image_name(version), {"/etc/nsswitch.conf": "hosts: files dns\n"}
     )
-    return Argo(version, controller, image, source / "manifests" / "base" / "crds" / _kind_of_definitions(version))
+    definitions = source / "manifests" / "base" / "crds" / _kind_of_definitions(version)
+    return Argo(version, controller, server, image, definitions)
 
 
 def _kind_of_definitions(version: str) -> str:
@@ -74,7 +79,7 @@ def _kind_of_definitions(version: str) -> str:
 
 
 def _whole_source(version: str, module: str) -> Path:
-    """A copy of the module's source with the links that its archive lacks."""
+    """A copy of the module's source with the links and the page that its archive lacks."""
 
     def copy(target: Path) -> None:
         source = golang.module_folder(HERE / "binaries" / f"v{version}", module)
@@ -87,8 +92,10 @@ def _whole_source(version: str, module: str) -> Path:
             folder.chmod(0o755)
         for link, name in LINKS.items():
             (target / link).symlink_to(name)
+        (target / PAGES).parent.mkdir(parents=True)
+        (target / PAGES).touch()
 
-    return cache.kept(f"sources/argo-{version}", [version, *SOURCES, *LINKS], copy)
+    return cache.kept(f"sources/argo-{version}", [version, *SOURCES, *LINKS, PAGES], copy)
 
 
 def _build_files(version: str, module: str, source: Path) -> Path:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.engines.argo import builds, installation
+from tests.engines.argo import archive, builds, installation
 from tests.engines.kubernetes import images, node, records
 from tests.engines.kubernetes.api import Api
 from tests.engines.kubernetes.tools import tools_missing
@@ -36,6 +36,8 @@ class Cluster:
     images: tuple[str, ...]
     """Names under which steps find an image; nothing can be pulled."""
     logs: Path
+    server: str = ""
+    """URL of the argo-server, where there is one."""
 
     @property
     def api(self) -> Api:
@@ -54,30 +56,41 @@ def build(version: str = builds.DEFAULT) -> None:
 
 
 @contextmanager
-def running(version: str = builds.DEFAULT) -> Iterator[Cluster]:
+def running(version: str = builds.DEFAULT, *, with_archive: bool = False) -> Iterator[Cluster]:
     """A cluster for as long as the block lasts; it also ends when this process does, however that ends."""
-    machine, cluster = start(version)
+    machine, cluster = start(version, with_archive=with_archive)
     try:
         yield cluster
     finally:
         machine.stop()
 
 
-def start(version: str = builds.DEFAULT, *, outlive: bool = False) -> tuple[node.Node, Cluster]:
-    """Start a node, the S3 server and Argo, and wait until workflows can run."""
+def start(
+    version: str = builds.DEFAULT, *, outlive: bool = False, with_archive: bool = False
+) -> tuple[node.Node, Cluster]:
+    """Start a node, the S3 server and Argo, and wait until workflows can run.
+
+    Args:
+        version: Of Argo.
+        outlive: Whether the cluster stays when this process ends.
+        with_archive: Whether Argo keeps runs in a database and has a server.
+    """
     argo = builds.build(version)
     server.executable()
-    machine = node.start({"s3": ("127.0.0.1", server.PORT)}, outlive=outlive)
+    forwards = {"s3": server.PORT, **({"argo-server": archive.PORT} if with_archive else {})}
+    machine = node.start({name: ("127.0.0.1", port) for name, port in forwards.items()}, outlive=outlive)
     try:
         s3 = server.start(machine, BUCKET)
-        installation.install(machine, argo, s3)
+        installation.install(machine, argo, s3, with_archive=with_archive)
+        url = archive.start_server(machine, argo, installation.NAMESPACE) if with_archive else ""
         machine.details.update({"argo": version, "s3": s3.outside, "s3 for pods": s3.endpoint, "bucket": BUCKET})
+        machine.details.update({"argo-server": url} if url else {})
         machine.remember()
     except BaseException:
         machine.stop()
         raise
     logs = machine.inside.logs
-    return machine, Cluster(machine.kubeconfig, "default", version, s3, server.SECRET, images.TOOLS_NAMES, logs)
+    return machine, Cluster(machine.kubeconfig, "default", version, s3, server.SECRET, images.TOOLS_NAMES, logs, url)
 
 
 def say(text: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
+from tests.engines.argo import archive
 from tests.engines.argo.builds import Argo
 from tests.engines.kubernetes.api import Api, ApiError, Object
 from tests.engines.kubernetes.node import Node
@@ -34,18 +36,25 @@ STEP_RIGHTS: Object = {
 ENVIRONMENT = {"LEADER_ELECTION_DISABLE": "true", "DEFAULT_REQUEUE_TIME": "1s"}
 
 
-def install(node: Node, argo: Argo, s3: S3) -> None:
-    """Bring Argo onto the node and wait until its controller works."""
+def install(node: Node, argo: Argo, s3: S3, *, with_archive: bool = False) -> None:
+    """Bring Argo onto the node and wait until its controller works.
+
+    Args:
+        node: The node.
+        argo: What was built.
+        s3: Where artifacts are kept.
+        with_archive: Whether Argo keeps runs in a database, and logs in the artifact repository.
+    """
     api = node.api
     node.load([argo.executor_image])
     for file in sorted(argo.definitions.glob("argoproj.io_*.yaml")):
         api.apply_text(_definition_place(file), file.read_text())
     api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     api.apply(STEP_RIGHTS)
-    api.apply(settings(s3), NAMESPACE)
+    api.apply(settings(s3, archive.start_database(node, NAMESPACE) if with_archive else None), NAMESPACE)
     prepare_namespace(api, "default", s3)
     node.until(lambda: _served(api), "Argo's definitions are served")
-    _start_controller(node, argo)
+    _start_controller(node, argo, {**ENVIRONMENT, **(archive.CONTROLLER_ENVIRONMENT if with_archive else {})})
 
 
 def prepare_namespace(api: Api, name: str, s3: S3) -> None:
@@ -67,9 +76,10 @@ def _binding(role: str, namespace: str) -> Object:
     }
 
 
-def settings(s3: S3) -> Object:
+def settings(s3: S3, persistence: Object | None = None) -> Object:
     """The controller's ConfigMap."""
     repository = {
+        "archiveLogs": persistence is not None,
         "s3": {
             "endpoint": s3.endpoint,
             "bucket": s3.bucket,
@@ -77,7 +87,7 @@ def settings(s3: S3) -> Object:
             "insecure": True,
             "accessKeySecret": {"name": SECRET, "key": "accesskey"},
             "secretKeySecret": {"name": SECRET, "key": "secretkey"},
-        }
+        },
     }
     return {
         "apiVersion": "v1",
@@ -88,6 +98,7 @@ def settings(s3: S3) -> Object:
             "executor": json.dumps({"imagePullPolicy": "IfNotPresent"}),
             "workflowEvents": json.dumps({"enabled": False}),
             "nodeEvents": json.dumps({"enabled": False}),
+            **({"persistence": json.dumps(persistence)} if persistence else {}),
         },
     }
 
@@ -106,7 +117,7 @@ def _served(api: Api) -> bool:
     return {"Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow", "WorkflowTaskResult"} <= kinds
 
 
-def _start_controller(node: Node, argo: Argo) -> None:
+def _start_controller(node: Node, argo: Argo, environment: Mapping[str, str]) -> None:
     command = [
         str(argo.controller),
         f"--kubeconfig={node.paths.kubeconfig_inside}",
@@ -116,5 +127,5 @@ def _start_controller(node: Node, argo: Argo) -> None:
         "--executor-image-pull-policy=IfNotPresent",
         *WORKERS,
     ]
-    node.inside.start("argo-controller", command, ENVIRONMENT)
+    node.inside.start("argo-controller", command, environment)
     node.until(lambda: node.inside.succeeds("curl", "--silent", "--fail", HEALTH), "Argo's controller is healthy")

@@ -187,6 +187,17 @@ def test_logs_of_pods_that_are_gone_come_from_a_server_that_kept_them(tmp_path: 
 
 def test_nodes_in_argos_database_are_read_through_the_server(store: RunStore, tmp_path: Path) -> None:
     ledger = _ledger(store, tmp_path)
-    ledger.whole = lambda found: _state("Succeeded", "Succeeded")
     offloaded = {"metadata": {"name": "w-1"}, "status": {"phase": "Succeeded", "offloadNodeStatusVersion": "fnv:1"}}
-    assert ledger.write(offloaded).steps["a"].status == "succeeded"
+    with serving(Answer(200, _state("Succeeded", "Succeeded"))) as double:
+        ledger.server = Server(double.url, "ml")
+        assert ledger.write(offloaded).steps["a"].status == "succeeded"
+    assert double.requests[0].path == "/api/v1/workflows/ml/w-1"
+
+
+def test_a_follower_that_missed_the_end_finds_it_in_the_archive(store: RunStore, tmp_path: Path) -> None:
+    ledger = _ledger(store, tmp_path)
+    page = {"items": [{"metadata": {"uid": "u-1", "name": "w-1"}}]}
+    archive = (Answer(200, page), Answer(200, _state("Succeeded", "Succeeded")))
+    with serving(refusal(404, "NotFound", "no w-1")) as cluster, serving(*archive) as double:
+        ledger.server = Server(double.url, "ml")
+        assert follow(cluster.connection(tmp_path), "w-1", ledger) == "succeeded"

@@ -80,6 +80,22 @@ def test_files_come_through_the_server_by_node_and_name(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["data.txt"]
 
 
+def test_files_of_archived_runs_come_by_the_uid(tmp_path: Path) -> None:
+    page = {"items": [{"metadata": {"uid": "u-1", "name": "w-1"}}]}
+    with serving(Answer(404, b"workflow not found"), Answer(200, page), Answer(200, b"hello")) as double:
+        fetch(FILE, tmp_path / "data.txt", Server(double.url, "ml"), "w-1", STEPS)
+    assert (tmp_path / "data.txt").read_bytes() == b"hello"
+    assert double.requests[-1].path == "/artifacts-by-uid/u-1/w-1-9/data"
+
+
+def test_a_step_that_waits_is_decided_by_its_node() -> None:
+    with serving(Answer(200, {})) as double:
+        Server(double.url, "ml").decide("w-1", "w-1-9", "Failed", "rejected")
+    asked = double.requests[0]
+    assert (asked.method, asked.path) == ("PUT", "/api/v1/workflows/ml/w-1/set")
+    assert asked.body == {"nodeFieldSelector": "id=w-1-9", "phase": "Failed", "message": "rejected"}
+
+
 def test_folders_are_unpacked_into_their_destination(tmp_path: Path) -> None:
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as archive:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -275,7 +276,8 @@ class ArgoEngine:
     def _decide(self, run_id: str, path: str, phase: str, message: str) -> None:
         record = self._unended(run_id)
         connection = self.connection(record.options)
-        verbs.decide(connection, record, lambda found: self._workflow(record, connection, found), path, phase, message)
+        workflow = partial(self._workflow, record, connection)
+        verbs.decide(connection, record, workflow, path, phase, message, self.server(record.options))
         self._looked.pop(run_id, None)
 
     def _unended(self, run_id: str) -> RunRecord:
@@ -303,19 +305,11 @@ class ArgoEngine:
         try:
             look(self.connection(record.options), record.remote, self._ledger(record, None))
         except NotFoundError:
-            if time.time() - record.created > _CREATING or record.status != "pending":
-                self._archived(record)
+            ledger = self._ledger(record, None)
+            is_old = time.time() - record.created > _CREATING or record.status != "pending"
+            if not ledger.write_archived(record.remote) and is_old:
+                ledger.gone()
         self._looked[run_id] = time.monotonic()
-
-    def _archived(self, record: RunRecord) -> None:
-        """A run whose object is gone: as the archive has it, or ended."""
-        server = self.server(record.options)
-        found = server.archived(record.remote) if server is not None else None
-        ledger = self._ledger(record, None)
-        if found is not None:
-            ledger.write(found)
-        else:
-            ledger.gone()
 
     def is_driven(self, run_id: str) -> bool:
         """Whether the run exists on the cluster and has not ended."""
@@ -374,7 +368,8 @@ class ArgoEngine:
         for one in every:
             name = one["metadata"]["name"]
             self.store.update_run(run_id, remote=name)
-            Ledger(self.store, run_id, workflow_of(connection, one), self._folder(run_id)).write(one)
+            workflow = workflow_of(connection, one)
+            Ledger(self.store, run_id, workflow, self._folder(run_id), server=self.server(options)).write(one)
         return run_id
 
     def _is_known(self, run_id: str) -> bool:
@@ -408,8 +403,7 @@ class ArgoEngine:
     def _ledger(self, record: RunRecord, observer: Observer | None) -> Ledger:
         workflow = self._workflow(record, self.connection(record.options), None)
         server = self.server(record.options)
-        whole = None if server is None else (lambda found: server.workflow(found["metadata"]["name"]))
-        return Ledger(self.store, record.id, workflow, self._folder(record.id), observer, whole)
+        return Ledger(self.store, record.id, workflow, self._folder(record.id), observer, server)
 
     def _workflow(self, record: RunRecord, connection: Connection, found: Mapping[str, Any] | None) -> Workflow:
         """The workflow from which the run's latest object was compiled."""

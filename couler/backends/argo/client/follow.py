@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from couler.backends.argo.client.connection import Connection
 from couler.backends.argo.client.nodes import is_offloaded
@@ -24,9 +24,11 @@ from couler.core.ir.model import Workflow
 from couler.runs import AttemptRecord, Changes, EventRecord, RunStore, StepRecord
 from couler.runs.records import ENDED
 
+if TYPE_CHECKING:
+    from couler.backends.argo.client.server import Server
+
 Observer = Callable[[EventRecord], None]
 _Stored = tuple[dict[str, StepRecord], dict[tuple[str, int], AttemptRecord], dict[str, int]]
-Whole = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 WATCH_SECONDS = 240
 """How long one watch lasts before it is asked for again."""
 UNWATCHED_PAUSE = 2.0
@@ -44,7 +46,7 @@ class Ledger:
         workflow: The workflow that the object was compiled from.
         folder: The run's folder, for a lock that keeps followers of one machine from telling the same twice.
         observer: Told of every transition of a step.
-        whole: Gives the object with its nodes when they are kept in Argo's database.
+        server: Has the nodes that Argo keeps in its database, and archived objects; None without one.
     """
 
     def __init__(
@@ -54,21 +56,21 @@ class Ledger:
         workflow: Workflow,
         folder: Path,
         observer: Observer | None = None,
-        whole: Whole | None = None,
+        server: Server | None = None,
     ) -> None:
         self.store = store
         self.run_id = run_id
         self.workflow = workflow
         self.folder = folder
         self.observer = observer
-        self.whole = whole
+        self.server = server
         self._cache: tuple[str, _Stored] | None = None
         self._told: dict[str, tuple[str, int]] = {}
 
     def write(self, found: Mapping[str, Any]) -> Snapshot:
         """Write how the run stands; gives it."""
-        if self.whole is not None and is_offloaded(found):
-            found = self.whole(found)
+        if self.server is not None and is_offloaded(found):
+            found = self.server.workflow(str(found["metadata"]["name"]))
         snap = snapshot(self.workflow, found, self.run_id)
         name = str(found["metadata"]["name"])
         with _alone(self.folder):
@@ -77,6 +79,13 @@ class Ledger:
                 self._compare(record.status in ENDED, name, snap)
         self._tell(snap)
         return snap
+
+    def write_archived(self, name: str) -> bool:
+        """Write how a workflow object ended that exists no more; says whether the archive has it."""
+        found = self.server.archived(name) if self.server is not None else None
+        if found is not None:
+            self.write(found)
+        return found is not None
 
     def gone(self, message: str = GONE) -> None:
         """The object exists no more and had not ended: so does the run."""
@@ -166,7 +175,8 @@ def follow(connection: Connection, name: str, ledger: Ledger) -> str:
         try:
             found = connection.ask("GET", f"{connection.workflows}/{name}", doing=f"read '{name}'", patience=_PATIENT)
         except NotFoundError:
-            ledger.gone()
+            if not ledger.write_archived(name):
+                ledger.gone()
             return ledger.store.run(ledger.run_id).status
         snap = ledger.write(found)
         if snap.status in ENDED:

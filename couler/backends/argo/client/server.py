@@ -21,7 +21,7 @@ from couler.backends.argo.client.retrying import (
     explained,
     persist,
 )
-from couler.core.errors import ConfigError
+from couler.core.errors import ConfigError, NotFoundError
 
 _SECONDS = 60.0
 
@@ -76,12 +76,9 @@ class Server:
 
     def archived(self, name: str) -> dict[str, Any] | None:
         """A workflow object from the archive; None when it has none of that name."""
-        query = urlencode({"listOptions.fieldSelector": f"metadata.name={name},metadata.namespace={self.namespace}"})
-        page = self._json("GET", f"/api/v1/archived-workflows?{query}", "list archived workflows")
-        items = page.get("items") or ()
-        if not items:
+        uid = self._archived_uid(name)
+        if uid is None:
             return None
-        uid = quote(str(items[0]["metadata"]["uid"]))
         found: dict[str, Any] = self._json("GET", f"/api/v1/archived-workflows/{uid}", f"read archived '{name}'")
         return found
 
@@ -92,14 +89,34 @@ class Server:
         found: dict[str, Any] = self._json("PUT", path, f"retry workflow '{name}'", body)
         return found
 
+    def decide(self, name: str, node: str, phase: str, message: str) -> None:
+        """Write the end of a suspended node: ``Succeeded`` or ``Failed``."""
+        path = f"/api/v1/workflows/{self._in(name)}/set"
+        body = {"nodeFieldSelector": f"id={node}", "phase": phase, "message": message}
+        self._json("PUT", path, f"answer for a step of workflow '{name}'", body)
+
     def artifact(self, workflow: str, node: str, name: str, destination: Path) -> None:
         """Copy a stored output of a node to a file; folders come as tar archives.
 
         Raises:
             NotFoundError: There is none.
         """
-        path = f"/artifacts/{self._in(workflow)}/{quote(node)}/{quote(name)}"
+        doing, inside = f"read the file '{name}' of '{workflow}'", f"{quote(node)}/{quote(name)}"
+        try:
+            self._copy(f"/artifacts/{self._in(workflow)}/{inside}", destination, doing)
+        except NotFoundError:
+            uid = self._archived_uid(workflow)
+            if uid is None:
+                raise
+            self._copy(f"/artifacts-by-uid/{uid}/{inside}", destination, doing)
 
+    def _archived_uid(self, name: str) -> str | None:
+        query = urlencode({"listOptions.fieldSelector": f"metadata.name={name},metadata.namespace={self.namespace}"})
+        page = self._json("GET", f"/api/v1/archived-workflows?{query}", "list archived workflows")
+        items = page.get("items") or ()
+        return quote(str(items[0]["metadata"]["uid"])) if items else None
+
+    def _copy(self, path: str, destination: Path, doing: str) -> None:
         def call() -> None:
             with self._open("GET", path, None) as answer, destination.open("wb") as target:
                 shutil.copyfileobj(answer, target)
@@ -107,7 +124,7 @@ class Server:
         try:
             persist(call, self._patience, self._waiting)
         except AnswerError as error:
-            raise explained(error, f"read the file '{name}' of '{workflow}'", self.url) from error
+            raise explained(error, doing, self.url) from error
 
     def _in(self, name: str) -> str:
         return f"{quote(self.namespace)}/{quote(name)}"

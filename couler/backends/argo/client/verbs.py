@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from couler.backends.argo.client.connection import MERGE, Connection
-from couler.backends.argo.client.nodes import nodes_of
+from couler.backends.argo.client.nodes import is_offloaded, nodes_of
 from couler.backends.argo.client.objects import NAME, NUMBER, RUN, get
 from couler.backends.argo.client.retrying import AnswerError, explained, persist
 from couler.backends.argo.client.snapshot import STOPPED, snapshot
@@ -18,10 +18,12 @@ from couler.core.errors import NotFoundError, StateError, near
 from couler.core.ir.model import Workflow
 
 if TYPE_CHECKING:
+    from couler.backends.argo.client.server import Server
     from couler.runs import RunRecord
 
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PAGE = 500
+APPROVED = "approved"
 
 
 def check_mode(record: RunRecord, mode: str) -> None:
@@ -92,8 +94,11 @@ def decide(
     path: str,
     phase: str,
     message: str,
+    server: Server | None = None,
 ) -> None:
     """Write the end of a suspended step into the status of its workflow, as Argo's own tools do.
+
+    Where the steps are kept in Argo's database, the server writes it.
 
     Raises:
         StateError: No such step waits.
@@ -101,10 +106,16 @@ def decide(
 
     def attempt() -> None:
         found = get(connection, record.remote)
+        offloaded = server if is_offloaded(found) else None
+        if offloaded is not None:
+            found = offloaded.workflow(record.remote)
         waiting = snapshot(workflow(found), found, record.id).waiting
         if path not in waiting:
             hint = near(path, waiting, "waiting steps") or "no step waits"
             raise StateError(f"step '{path}' of run '{record.id}' does not wait for a person", hint)
+        if offloaded is not None:
+            offloaded.decide(record.remote, waiting[path], phase, message or APPROVED)
+            return
         change = _decision(found, waiting[path], phase, message)
         connection.once("PATCH", f"{connection.workflows}/{record.remote}", change, kind=MERGE)
 
@@ -116,7 +127,7 @@ def decide(
 
 def _decision(found: Mapping[str, Any], node: str, phase: str, message: str) -> dict[str, Any]:
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    ends = {"phase": phase, "finishedAt": now, "message": message or "approved"}
+    ends = {"phase": phase, "finishedAt": now, "message": message or APPROVED}
     if not found["status"].get("compressedNodes"):
         return {"status": {"nodes": {node: ends}}}
     every = dict(nodes_of(found).by_id)
