@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from couler.backends.argo.importer.documents import is_workflow, read_document
+from couler.backends.argo.importer.library import library_of
 from couler.backends.argo.importer.objects import write_document
 from couler.backends.argo.importer.reading import read_documents
 from couler.backends.argo.importer.report import CODES, Finding, summary, told
@@ -34,29 +35,30 @@ class Imported:
     others: tuple[tuple[int, Any], ...] = ()
 
 
-def import_argo(text: str) -> Imported:
-    """Read a file of one or several documents.
+def import_argo(*texts: str) -> Imported:
+    """Read files of one or several documents; calls of templates of other objects find them in any of the files.
 
     Raises:
-        TextFormError: It is not YAML, or holds no workflow of Argo.
+        TextFormError: They are not YAML, or hold no workflow of Argo.
 
     >>> text = "{kind: Workflow, spec: {entrypoint: a, templates: [{name: a, container: {image: alpine}}]}}"
     >>> import_argo(text).workflows[0].steps[0].task.image
     'alpine'
     """
-    documents = read_documents(text)
+    documents = [document for text in texts for document in read_documents(text)]
     if not any(is_workflow(document) for document in documents):
         kinds = ", ".join(str(one.get("kind")) for one in documents if isinstance(one, dict)) or "nothing"
         raise TextFormError(
             f"the file holds no workflow of Argo, but {kinds}",
             "give a Workflow, WorkflowTemplate, ClusterWorkflowTemplate or CronWorkflow",
         )
+    library = library_of(documents)
     workflows: list[Workflow] = []
     report: list[Finding] = []
     others: list[tuple[int, Any]] = []
     for index, document in enumerate(documents):
         if is_workflow(document):
-            found, findings = read_document(document, index)
+            found, findings = read_document(document, index, library)
             workflows += found
             report += findings
         else:

@@ -13,6 +13,7 @@ from couler.backends.argo.importer.conditions import Untranslatable, read_when
 from couler.backends.argo.importer.depends import order_after, read_depends, statuses_told_apart
 from couler.backends.argo.importer.difference import NOTHING, missing
 from couler.backends.argo.importer.jobs import child
+from couler.backends.argo.importer.library import key_of
 from couler.backends.argo.importer.loops import json_list, read_loop
 from couler.backends.argo.importer.process import Facts, Fields
 from couler.backends.argo.importer.reading import as_text, items_of
@@ -87,10 +88,16 @@ class NestedReader:
             if target != name:
                 self._facts.setdefault("calls", {})[name] = target
             return self._templates.build(target, after_all=self._reading.after_all)
+        reference = call.get("templateRef") or {}
+        if (built := self._templates.build_other(reference, self._reading.after_all)) is not None:
+            note("ARGO044", where, as_text(reference.get("name")))
+            self._facts.setdefault("calls", {})[name] = key_of(reference)
+            self._facts.setdefault("templateRefs", {})[name] = dict(reference)
+            return built
         self._facts.setdefault("refs", []).append(name)
-        if call.get("templateRef"):
-            note("ARGO042", where, as_text(call["templateRef"].get("name")))
-            inner = {"name": name, "templateRef": call["templateRef"]}
+        if reference:
+            note("ARGO042", where, as_text(reference.get("name")))
+            inner = {"name": name, "templateRef": reference}
             spec: dict[str, Any] = {"entrypoint": name, "templates": [{"name": name, "steps": [[inner]]}]}
         else:
             note("ARGO041" if target in self._templates.templates else "ARGO040", where, target)

@@ -9,6 +9,7 @@ from couler.backends.argo.importer.built import identifier, places, with_options
 from couler.backends.argo.importer.calls import NestedReader, settled
 from couler.backends.argo.importer.difference import NOTHING, missing, name_of, seconds
 from couler.backends.argo.importer.jobs import child
+from couler.backends.argo.importer.library import Library
 from couler.backends.argo.importer.objects import ABOUT, CRON, tags_of, write_document
 from couler.backends.argo.importer.process import Facts
 from couler.backends.argo.importer.reading import as_text, items_of
@@ -39,8 +40,14 @@ def spec_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
 # --- reading ---------------------------------------------------------------------------------------------------
 
 
-def read_document(document: Mapping[str, Any], index: int) -> tuple[list[ir.Workflow], list[Finding]]:
-    """The workflows of a document: one, or one for each root of a library of templates without an entrypoint."""
+def read_document(document: Mapping[str, Any], index: int, library: Library) -> tuple[list[ir.Workflow], list[Finding]]:
+    """The workflows of a document: one, or one for each root of a library of templates without an entrypoint.
+
+    Args:
+        document: The document.
+        index: Its place among the others.
+        library: Templates that other objects hold for it.
+    """
     spec = spec_of(document)
     entry = as_text(spec.get("entrypoint"))
     if entry or spec.get("workflowTemplateRef"):
@@ -53,7 +60,7 @@ def read_document(document: Mapping[str, Any], index: int) -> tuple[list[ir.Work
     findings: list[Finding] = []
     workflows: list[ir.Workflow] = []
     for number, root in enumerate(roots):
-        reader = _DocumentReader(document, index, root, library=not entry, first=number == 0)
+        reader = _DocumentReader(document, index, root, library, is_library=not entry, first=number == 0)
         workflows.append(reader.read())
         findings += [finding for finding in reader.findings if finding not in findings]
     return _carried(document, workflows, findings), findings
@@ -62,11 +69,13 @@ def read_document(document: Mapping[str, Any], index: int) -> tuple[list[ir.Work
 class _DocumentReader:
     """Reads a document from one of its templates on."""
 
-    def __init__(self, document: Mapping[str, Any], index: int, entry: str, *, library: bool, first: bool) -> None:
+    def __init__(
+        self, document: Mapping[str, Any], index: int, entry: str, library: Library, *, is_library: bool, first: bool
+    ) -> None:
         self._document = document
         self._spec = spec_of(document)
         self._entry = entry
-        self._library = library
+        self._is_library = is_library
         self._first = first
         self._place = "spec.workflowSpec" if document.get("kind") == "CronWorkflow" else "spec"
         self._layout: Facts = {}
@@ -88,7 +97,7 @@ class _DocumentReader:
         for name in self._inputs:
             if name not in self._idents:
                 self._idents[name] = identifier(name, taken)
-        self._templates = TemplateReader(self._spec, entry, self._parameters, self._place)
+        self._templates = TemplateReader(self._spec, entry, self._parameters, self._place, library)
         self.findings = self._templates.findings
 
     def read(self) -> ir.Workflow:
@@ -105,7 +114,7 @@ class _DocumentReader:
             name = self._free(handler.step.name, steps)
             step = handler.step.model_copy(update={"name": name})
             fields["exit_handlers"] = (handler.model_copy(update={"step": step}),)
-        if self._entry and not self._library:
+        if self._entry and not self._is_library:
             self._layout["entrypoint"] = self._entry
         elif self._entry:
             self._layout["root"] = self._entry
@@ -119,7 +128,7 @@ class _DocumentReader:
         if facts := {key: value for key, value in self._templates.facts.items() if value}:
             self._layout["templates"] = facts
         unused = [one for one in self._templates.templates if one not in self._templates.used]
-        for one in unused if self._first and not self._library else ():
+        for one in unused if self._first and not self._is_library else ():
             note("ARGO012", self._templates.path(one))
         return ir.Workflow(**fields, engine_options={"argo": {"layout": self._layout}})
 

@@ -33,8 +33,13 @@ CODES: Mapping[str, tuple[str, Outcome, str]] = {
     "ARGO032": ("source", "argo only", "tags in a text that couler hands over unchanged"),
     "ARGO040": ("template", "argo only", "a kind of template that couler lacks; a Workflow of its own stands for it"),
     "ARGO041": ("recursion", "argo only", "a template that calls itself; use couler.loop"),
-    "ARGO042": ("templateRef", "argo only", "a template of another object; a Workflow of its own stands for it"),
+    "ARGO042": (
+        "templateRef",
+        "argo only",
+        "a template of another object that was not given too; a Workflow of its own stands for it",
+    ),
     "ARGO043": ("workflowTemplateRef", "argo only", "the workflow of another object; a Workflow stands for it"),
+    "ARGO044": ("templateRef", "translated", "a template of another object that was given too"),
     "ARGO050": ("artifact", "argo only", "a file from a place that couler cannot name"),
     "ARGO060": ("field", "carried", "kept as an option for Argo, without effect elsewhere"),
 }

@@ -11,6 +11,7 @@ from couler.backends.argo.importer.built import Built, identifier, places, rest_
 from couler.backends.argo.importer.calls import NestedReader, settled
 from couler.backends.argo.importer.difference import seconds
 from couler.backends.argo.importer.jobs import child, read_resource
+from couler.backends.argo.importer.library import Library, Source, key_of, source_of
 from couler.backends.argo.importer.loops import json_list
 from couler.backends.argo.importer.process import (
     Facts,
@@ -29,6 +30,7 @@ from couler.backends.argo.importer.types import types_in
 from couler.backends.argo.importer.writing import TemplateWriter, writing_of
 from couler.core.ir import model as ir
 from couler.core.ir.graph import outputs_of_one
+from couler.core.ir.json import EMPTY
 
 _AROUND = ("name", "inputs", "outputs", "metadata", "annotations")
 _LOCATIONS = ("s3", "gcs", "http", "git", "raw", "azure", "hdfs", "oss", "artifactory", "plugin", "from",
@@ -44,7 +46,14 @@ class TemplateReader:
         used: Templates that were translated.
     """
 
-    def __init__(self, spec: Mapping[str, Any], entry: str, parameters: Mapping[str, str], place: str) -> None:
+    def __init__(
+        self,
+        spec: Mapping[str, Any],
+        entry: str,
+        parameters: Mapping[str, str],
+        place: str,
+        library: Library = EMPTY,
+    ) -> None:
         """Take a spec.
 
         Args:
@@ -52,7 +61,11 @@ class TemplateReader:
             entry: Name of the template that runs first.
             parameters: Parameter of the workflow in the document to that in the IR.
             place: Where the spec stands.
+            library: Templates of other objects.
         """
+        self._spec = spec
+        self._library = library
+        self._others: dict[Source, TemplateReader] = {}
         self.templates = {as_text(item.get("name")): item for item in items_of(spec.get("templates"))}
         self.facts: dict[str, Facts] = {}
         self.findings: list[Finding] = []
@@ -64,7 +77,7 @@ class TemplateReader:
         for item in items_of(spec.get("volumeClaimTemplates")):
             self._spec_volumes[as_text((item.get("metadata") or {}).get("name"))] = read_volume(item)
         self._built: dict[tuple[str, bool], Built] = {}
-        self._open: list[str] = []
+        self._open: list[tuple[str, str]] = []
 
     def note(self, code: str, path: str, detail: str = "") -> None:
         """Report a construct."""
@@ -89,7 +102,7 @@ class TemplateReader:
     @contextmanager
     def opened(self, name: str) -> Iterator[None]:
         """While the template is read, a call of it is a recursion."""
-        self._open.append(name)
+        self._open.append((self._place, name))
         yield
         self._open.pop()
 
@@ -99,7 +112,27 @@ class TemplateReader:
 
     def is_open(self, name: str) -> bool:
         """Whether the template is being read, so that a call of it is a recursion."""
-        return name in self._open
+        return (self._place, name) in self._open
+
+    def build_other(self, reference: Mapping[str, Any], after_all: bool) -> Built | None:
+        """The template of another object, or None when that is not known or a call of it is a recursion.
+
+        What it says of volumes and parameters of the workflow is about the workflow that calls it.
+        """
+        source, template = source_of(reference), as_text(reference.get("template"))
+        if template not in self._library.get(source, {}):
+            return None
+        if source not in self._others:
+            spec = {**self._spec, "templates": list(self._library[source].values())}
+            other = TemplateReader(spec, "", self._parameters, f"{source[0]} {source[1]}: spec", self._library)
+            other.findings, other._open, other._others = self.findings, self._open, self._others
+            self._others[source] = other
+        other = self._others[source]
+        if other.is_open(template):
+            return None
+        built = other.build(template, after_all=after_all)
+        self.facts[key_of(reference)] = other.facts.get(template, {})
+        return built
 
     def _template(self, key: str, template: Mapping[str, Any], path: str, after_all: bool) -> Built:
         self.note("ARGO010", path)

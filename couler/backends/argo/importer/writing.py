@@ -144,6 +144,8 @@ class TemplateWriter:
             if "templates" in spec:
                 return {"templateRef": spec["templates"][0]["steps"][0][0]["templateRef"]}
             return {"template": spec["entrypoint"]}
+        if step.name in facts.get("templateRefs", ()):
+            return {"templateRef": facts["templateRefs"][step.name]}
         if step.name in facts.get("inline", ()):
             return {"inline": self.of_step(step, f"{key}/{step.name}")}
         name = facts.get("calls", {}).get(step.name, step.name)
