@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from collections.abc import Container, Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 from couler.backends.argo.preflight.reading import LOOPS, Call, Document, Template, mapping, text
 
@@ -19,12 +18,14 @@ ALWAYS: Final = frozenset(("", "true", "{{=true}}", "{{= true }}"))
 ITEM: Final = re.compile(r"\bitem\b")
 BRANCHING: Final = re.compile(r"!|\.(Failed|Errored|Skipped|Omitted|AllFailed|AnySucceeded)\b")
 FAILED: Final = re.compile(r"\.(Failed|Errored)\b")
+NAMES_OF_FAILED: Final = re.compile(rf"(?<![-\w])([-\w]+){FAILED.pattern}")
+CONDITIONS: Final = ("when", *LOOPS)
+"""Fields of a call that may take outputs, besides its arguments."""
 STDOUT: Final = " standard output"
 NAME_IN_DEPENDS: Final = re.compile(r"([a-zA-Z0-9][-a-zA-Z0-9]*)(\.[A-Za-z]+)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """A value that a call or an output of its template takes from another call.
 
     Attributes:
@@ -122,23 +123,20 @@ def outputs_of_failures(document: Document) -> Iterator[tuple[str, str]]:
     """Outputs without a default of tasks that may fail while the workflow goes on."""
     for template in document.templates:
         producers = {call.name: call for call in template.calls}
-        if not any("continueOn" in call.data or FAILED.search(_depends(call)) for call in template.calls):
-            continue
-        for where, consumer, depends, references in _references(document, template):
+        going_on = {call.name for call in template.calls if _goes_on(call)}
+        only = None if going_on else FAILED
+        for where, consumer, depends, references in _references(document, template, producers, only):
+            failing = going_on | {name for name, _ in NAMES_OF_FAILED.findall(depends)}
             for reference in references:
-                producer = producers.get(reference.producer)
-                if producer is None or not _may_fail(producer, depends):
-                    continue
-                if not _has_default(document.called(producer), reference.output):
+                called = document.called(producers[reference.producer])
+                if reference.producer in failing and not _has_default(called, reference.output):
                     shown = _shown(reference)
-                    yield where, f"{consumer} takes {shown} of {producer.name!r}, which may have failed"
+                    yield where, f"{consumer} takes {shown} of {reference.producer!r}, which may have failed"
 
 
-def _may_fail(producer: Call, depends: str) -> bool:
+def _goes_on(producer: Call) -> bool:
     goes_on = mapping(producer.data.get("continueOn"))
-    return bool(goes_on.get("failed") or goes_on.get("error")) or bool(
-        re.search(rf"(?<![-\w]){re.escape(producer.name)}{FAILED.pattern}", depends)
-    )
+    return bool(goes_on.get("failed") or goes_on.get("error"))
 
 
 def _doubtful(document: Document) -> list[tuple[str, str, Call, Reference]]:
@@ -154,31 +152,30 @@ def _find_doubtful(document: Document) -> Iterator[tuple[str, str, Call, Referen
         producers = _may_be_missing(template)
         if not producers:
             continue
-        conditions = {call.where: _condition(call) for call in template.calls}
-        for where, consumer, depends, references in _references(document, template):
+        consumers = {call.where: call for call in template.calls}
+        for where, consumer, depends, references in _references(document, template, producers):
             for reference in references:
-                producer = producers.get(reference.producer)
-                if producer is not None and not _runs_only_after(conditions.get(where, ""), depends, producer):
+                producer = producers[reference.producer]
+                condition = _condition(consumers[where]) if where in consumers else ""
+                if not _runs_only_after(condition, depends, producer):
                     yield where, consumer, producer, reference
 
 
 def _may_be_missing(template: Template) -> dict[str, Call]:
     """Calls by name that may be skipped or, because of others, left out."""
-    found: dict[str, Call] = {}
-    is_growing = True
-    while is_growing:
-        more = {
-            call.name: call
-            for call in template.calls
-            if call.name not in found and (_is_optional(call) or _is_left_out_with(found, call))
-        }
+    found = {call.name: call for call in template.calls if _is_optional(call)}
+    waiting = [call for call in template.calls if ".Succeeded" in _depends(call)]
+    while more := {call.name: call for call in waiting if call.name not in found and _is_left_out_with(found, call)}:
         found |= more
-        is_growing = bool(more)
     return found
 
 
 def _is_optional(call: Call) -> bool:
-    return _is_conditional(call) or _is_list(call) or bool(BRANCHING.search(_depends(call)))
+    return (
+        ("when" in call.data and _is_conditional(call))
+        or ("withParam" in call.data and _is_list(call))
+        or BRANCHING.search(_depends(call)) is not None
+    )
 
 
 def _is_conditional(call: Call) -> bool:
@@ -219,39 +216,54 @@ def _condition(call: Call) -> str:
     return text(call.data.get("when")).strip()
 
 
-def _references(document: Document, template: Template) -> Iterator[tuple[str, str, str, list[Reference]]]:
-    """Where, who, its ``depends``, and what it takes: of each call, and of the outputs of the template."""
+def _references(
+    document: Document, template: Template, producers: Container[str], only: re.Pattern[str] | None = None
+) -> Iterator[tuple[str, str, str, list[Reference]]]:
+    """Where, who, its ``depends``, and what it takes: of each call, and of the outputs of the template.
+
+    Args:
+        document: The document.
+        template: The template.
+        producers: Names of the calls of which something is taken.
+        only: What the ``depends`` of those that are asked for holds; None for all of them.
+    """
     for call in template.calls:
         depends = _depends(call)
-        called = document.called(call)
-        found = []
+        if only is not None and not only.search(depends):
+            continue
+        found: list[Reference] = []
         for parameter in call.parameters:
             value = text(parameter.get("value"))
-            has_default = bool(LONE_TAG.fullmatch(value)) and _input_has_default(called, parameter.get("name"))
-            found += list(_in_text(value, has_default))
-        for field in ("when", *LOOPS):
-            found += list(_in_text(text(call.data.get(field)), False))
+            if ".outputs." in value and (references := _in_text(value, producers)):
+                is_lone = LONE_TAG.fullmatch(value) is not None
+                if is_lone and _input_has_default(document.called(call), parameter.get("name")):
+                    references = [reference._replace(is_guarded=True) for reference in references]
+                found += references
+        for field in CONDITIONS:
+            if field in call.data:
+                found += _in_text(text(call.data[field]), producers)
         if found:
             yield call.where, f"the {call.kind}", depends, found
-    for parameter in template.outputs:
+    for parameter in template.outputs if only is None else ():
         source = mapping(parameter.get("valueFrom"))
         expression = text(source.get("expression"))
-        is_guarded = source.get("default") is not None or "?" in expression
-        taken = _in_text(f"{text(source.get('parameter'))} {expression}", is_guarded)
-        references = [replace(reference, is_awaited=False) for reference in taken]
-        if references:
+        taken = _in_text(f"{text(source.get('parameter'))} {expression}", producers)
+        if taken:
+            is_guarded = source.get("default") is not None or "?" in expression
+            references = [one._replace(is_guarded=one.is_guarded or is_guarded, is_awaited=False) for one in taken]
             yield template.where, f"the output {parameter.get('name')!r}", "", references
 
 
-def _in_text(value: str, has_default: bool) -> Iterator[Reference]:
-    if ".outputs." not in value:
-        return
-    asked = _asked_for_status(value)
-    is_guarded = has_default or "??" in value or "== nil" in value or "!= nil" in value
-    for dotted, quoted, kind, dotted_output, quoted_output in REFERENCE.findall(value):
-        output = STDOUT if kind == "result" else dotted_output or quoted_output
+def _in_text(value: str, producers: Container[str]) -> list[Reference]:
+    """What a text takes of some calls."""
+    found = []
+    for dotted, quoted, kind, dotted_output, quoted_output in REFERENCE.findall(value) if ".outputs." in value else ():
         producer = dotted or quoted
-        yield Reference(producer, output, is_guarded or producer in asked)
+        if producer in producers:
+            output = STDOUT if kind == "result" else dotted_output or quoted_output
+            is_guarded = "??" in value or "== nil" in value or "!= nil" in value or producer in _asked_for_status(value)
+            found.append(Reference(producer, output, is_guarded))
+    return found
 
 
 def _asked_for_status(value: str) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from couler.backends.argo.preflight.reading import WITH_PODS, Call, Document, Fields, Template, mapping, mappings, text
 
@@ -114,15 +114,23 @@ def leading_digits(document: Document) -> Iterator[tuple[str, str]]:
 
 def values_and_files(document: Document) -> Iterator[tuple[str, str]]:
     """Names of parameters and artifacts that the schema refuses."""
-    for where, what, parts in _named_parts(document):
+    for where, what, names in _named_parts(document):
         rule = VALUE_NAME if what == "parameter" else FILE_NAME
-        for part in parts:
-            name = part.get("name")
+        for name in names:
             if not (isinstance(name, str) and rule.fullmatch(name)):
                 yield where, f"the {what} is called {name!r}, and may have letters, digits, hyphens and _ only"
 
 
-def _named_parts(document: Document) -> Iterator[tuple[str, str, list[Fields]]]:
+def _named_parts(document: Document) -> list[tuple[str, str, list[Any]]]:
+    """Where, what, and the names of the parameters or artifacts there."""
+    found: list[tuple[str, str, list[Any]]] | None = document.remembered.get("named parts")
+    if found is None:
+        parts = ((where, what, [part.get("name") for part in parts]) for where, what, parts in _parts(document))
+        found = document.remembered["named parts"] = [part for part in parts if part[2]]
+    return found
+
+
+def _parts(document: Document) -> Iterator[tuple[str, str, list[Fields]]]:
     """Where, what, and the parameters or artifacts there."""
     yield "arguments", "parameter", document.arguments
     yield "arguments", "artifact", mappings(mapping(document.spec.get("arguments")).get("artifacts"))
@@ -133,8 +141,9 @@ def _named_parts(document: Document) -> Iterator[tuple[str, str, list[Fields]]]:
             if side in template.data:
                 yield template.where, "artifact", mappings(mapping(template.data[side]).get("artifacts"))
         for call in template.calls:
-            yield call.where, "parameter", call.parameters
-            yield call.where, "artifact", mappings(mapping(call.data.get("arguments")).get("artifacts"))
+            if "arguments" in call.data:
+                yield call.where, "parameter", call.parameters
+                yield call.where, "artifact", mappings(mapping(call.data["arguments"]).get("artifacts"))
 
 
 def twice(document: Document) -> Iterator[tuple[str, str]]:
@@ -144,8 +153,8 @@ def twice(document: Document) -> Iterator[tuple[str, str]]:
     for template in document.templates:
         for name, count in _repeated([call.name for call in template.calls]):
             yield template.where, f"{count} tasks are called {name!r}"
-    for where, what, parts in _named_parts(document):
-        for name, count in _repeated([text(part.get("name")) for part in parts]):
+    for where, what, names in _named_parts(document):
+        for name, count in _repeated([text(name) for name in names]):
             yield where, f"{count} {what}s are called {name!r}"
 
 

@@ -30,7 +30,7 @@ def mapping(value: Any) -> Fields:
 
 def mappings(value: Any) -> list[Fields]:
     """The mappings in a list."""
-    if not isinstance(value, list | tuple):
+    if not isinstance(value, (list, tuple)):
         return []
     return [item for item in value if type(item) is dict or isinstance(item, Mapping)]
 
@@ -48,8 +48,8 @@ def json_bytes(data: Any) -> int:
         22
     """
     written = json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=str, skipkeys=True)
-    encoded = written.encode(errors="surrogatepass")
-    return len(encoded) + sum(written.count(character) * (6 - len(character.encode())) for character in LONG_IN_GO)
+    size = len(written) if written.isascii() else len(written.encode(errors="surrogatepass"))
+    return size + sum(written.count(character) * (6 - len(character.encode())) for character in LONG_IN_GO)
 
 
 class Value(NamedTuple):
@@ -70,8 +70,7 @@ class Value(NamedTuple):
         return f"{self.role} {self.name!r}" if self.role else str(self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A task of a DAG or a step of a list of steps.
 
     Attributes:
@@ -189,19 +188,18 @@ class Document:
 
     @functools.cached_property
     def given(self) -> list[Value]:
-        """Arguments of calls and hooks, where tags are meant."""
-        found = [
-            Value(call.where, "the value of", parameter.get("name"), parameter.get("value"))
-            for template in self.templates
-            for call in template.calls
-            for parameter in call.parameters
-        ]
+        """Arguments of calls and hooks, where tags are meant, but for printable texts without expressions."""
+        holders = [(call.where, call.parameters) for template in self.templates for call in template.calls]
         for where, holder in self.hook_holders:
             for name, hook in mapping(holder["hooks"]).items():
-                for parameter in mappings(mapping(mapping(hook).get("arguments")).get("parameters")):
-                    place = f"{where}, hook {name}" if where else f"hook {name}"
-                    found.append(Value(place, "the value of", parameter.get("name"), parameter.get("value")))
-        return found
+                place = f"{where}, hook {name}" if where else f"hook {name}"
+                holders.append((place, mappings(mapping(mapping(hook).get("arguments")).get("parameters"))))
+        return [
+            Value(where, "the value of", parameter.get("name"), parameter.get("value"))
+            for where, parameters in holders
+            for parameter in parameters
+            if not _is_plain(parameter.get("value"))
+        ]
 
     @functools.cached_property
     def constants(self) -> list[Value]:
@@ -223,8 +221,9 @@ class Document:
     @functools.cached_property
     def hook_holders(self) -> list[tuple[str, Fields]]:
         """Where and what: the workflow and calls that have hooks."""
-        holders = [(call.where, call.data) for template in self.templates for call in template.calls]
-        return [(where, holder) for where, holder in [("", self.spec), *holders] if "hooks" in holder]
+        calls = [call for template in self.templates for call in template.calls if "hooks" in call.data]
+        own = [("", self.spec)] if "hooks" in self.spec else []
+        return [*own, *((call.where, call.data) for call in calls)]
 
     def default(self, field: str) -> Fields:
         """What ``templateDefaults`` says of a field."""
@@ -272,8 +271,12 @@ def _calls(where: str, data: Fields) -> Iterator[Call]:
 
 def _call(kind: CallKind, where: str, data: Fields) -> Call:
     name = text(data.get("name"))
-    parameters = mappings(mapping(data.get("arguments")).get("parameters"))
+    parameters = mappings(mapping(data["arguments"]).get("parameters")) if "arguments" in data else []
     return Call(kind, name, f"{where}, {kind} {name}", data, text(data.get("template")), parameters)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str) and "{{=" not in value and value.isprintable()
 
 
 def _of_parameter(where: str, parameter: Fields) -> Iterator[Value]:

@@ -75,7 +75,8 @@ def too_big_to_run(document: Document) -> Iterator[tuple[str, str]]:
 def nearly_too_big(document: Document) -> Iterator[tuple[str, str]]:
     """Workflows that leave little room for the state of their steps."""
     is_workflow = document.kind in ("Workflow", "CronWorkflow")
-    if is_workflow and CONTROLLER * WARNED < document.kept_size <= CONTROLLER:
+    is_small = document.size <= CONTROLLER
+    if is_workflow and is_small and CONTROLLER * WARNED < document.kept_size <= CONTROLLER:
         kept = f"{document.kept_size:,} bytes as the controller keeps it"
         yield "", f"{kept}, of {CONTROLLER:,} that hold the workflow and the state of its steps"
 

@@ -17,6 +17,7 @@ PRINTED: Final = frozenset("LMNPS")
 """First letters of the categories of characters that Go prints as they are."""
 EXPRESSION: Final = re.compile(r"\{\{=(.*?)\}\}", re.DOTALL)
 LITERAL: Final = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`", re.DOTALL)
+SIGN: Final = re.compile(r"[()\[\]{}'\"`]")
 PAIRS: Final = {")": "(", "]": "[", "}": "{"}
 
 
@@ -62,14 +63,13 @@ def torn_expressions(document: Document) -> Iterator[tuple[str, str]]:
 
 
 def _is_whole(expression: str) -> bool:
-    stripped = LITERAL.sub("", expression)
     waiting: list[str] = []
-    for character in stripped:
-        if character in "([{":
-            waiting.append(character)
-        elif character in PAIRS and (not waiting or waiting.pop() != PAIRS[character]):
+    for sign in SIGN.findall(LITERAL.sub("", expression)):
+        if sign not in PAIRS:  # a quote among them waits for ever
+            waiting.append(sign)
+        elif not waiting or waiting.pop() != PAIRS[sign]:
             return False
-    return not waiting and not any(quote in stripped for quote in "'\"`")
+    return not waiting
 
 
 def _conditions(document: Document) -> Iterator[Value]:
