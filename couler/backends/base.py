@@ -41,6 +41,8 @@ class Declaration:
         lowered: Feature to the pass that rewrites it into native ones.
         reasons: Refused feature to the reason and what to do instead.
         max_value: Bytes of JSON that one value may have; 0 when the engine sets no limit.
+        max_passed_value: The same for values that go from function to function only, in a workflow that stores files;
+            0 when it is not another.
     """
 
     engine: str
@@ -49,6 +51,7 @@ class Declaration:
     lowered: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     max_value: int = 0
+    max_passed_value: int = 0
 
     @property
     def target(self) -> str:

@@ -167,8 +167,8 @@ def has_runs(settings: Settings) -> bool:
 
 def run_options(settings: Settings) -> dict[str, Any]:
     """How to run, for the driver; what nobody set is left to it."""
-    names = ("artifacts", "runtime", "workers", "cpu", "memory", "max_value", "service_account", *REMOTE)
-    return store_options(settings) | _given(settings, names)
+    names = ("artifacts", "runtime", "workers", "cpu", "memory", "max_value", "large_values", "service_account")
+    return store_options(settings) | _given(settings, (*names, *REMOTE))
 
 
 def _run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -26,6 +26,7 @@ _SETTINGS: dict[str, tuple[str, str, Any]] = {
     "service_account": ("", "Kubernetes service account of the steps.", str),
     "server": ("", "URL of the engine's own server, such as an argo-server.", str),
     "token": ("", "Where the server's token is: env:NAME or file:PATH.", str),
+    "large_values": ("", "Let values over 256 KiB go from function to function as files, on Argo.", bool),
     "log_level": ("", "How much couler says about itself: debug, info, warning or error.", str),
     "log_format": ("", "Progress as text or json.", str),
 }
@@ -36,7 +37,7 @@ REMOTE = ("namespace", "context", "kubeconfig", "server", "token")
 """Where the runs of remote engines are."""
 RUNNING = (
     *("engine", *STORE, "artifacts", "runtime", "workers", "cpu", "memory", *REMOTE, "service_account"),
-    *("log_level", "log_format"),
+    *("large_values", "log_level", "log_format"),
 )
 
 
@@ -45,7 +46,9 @@ def setting_options(*names: str) -> list[click.Option]:
     found = []
     for name in names:
         short, text, type = _SETTINGS[name]
-        flags = [f"--{name.replace('_', '-')}", f"setting_{name}", *([short] if short else [])]
+        long = name.replace("_", "-")
+        long = f"--{long}/--no-{long}" if type is bool else f"--{long}"
+        flags = [long, f"setting_{name}", *([short] if short else [])]
         found.append(click.Option(flags, type=type, default=None, help=text))
     return found
 

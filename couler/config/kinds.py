@@ -60,6 +60,18 @@ def whole(least: int) -> Kind:
     return f"a whole number from {least}", read
 
 
+def flag() -> Kind:
+    """Yes or no."""
+
+    def read(value: Any) -> bool:
+        found = {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else value
+        if not isinstance(found, bool):
+            raise ValueError
+        return found
+
+    return "true or false", read
+
+
 def fraction() -> Kind:
     """A number above zero."""
 

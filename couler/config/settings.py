@@ -11,6 +11,7 @@ from typing import Any
 from couler.config.kinds import (
     choice,
     file,
+    flag,
     folder,
     fraction,
     memory_text,
@@ -107,6 +108,12 @@ class Settings:
         None,
         choice("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow"),
         "Kind of object that is compiled for Argo; CronWorkflow with a schedule and else Workflow when not set.",
+    )
+    large_values: bool | None = _setting(
+        None,
+        flag(),
+        "Whether Argo keeps values over 256 KiB as files on their way between functions; when it stores files anyway, "
+        "if not set.",
     )
     log_level: str = _setting(
         "warning", choice("debug", "info", "warning", "error"), "How much couler says about itself."

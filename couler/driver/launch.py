@@ -112,7 +112,7 @@ def _started(
 
 _ENGINE_OPTIONS = (
     *("root", "artifacts", "runtime", "workers", "cpu", "memory", "max_value"),
-    *("namespace", "context", "kubeconfig", "service_account", "server", "token"),
+    *("namespace", "context", "kubeconfig", "service_account", "server", "token", "large_values"),
 )
 
 

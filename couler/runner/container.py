@@ -9,6 +9,9 @@ in the variable ``COULER_RUNNER`` (see `shipped`), and start it as ``python3 -c 
 - ``packages``: what to install before;
 - ``records``: output name to where the engine stores the file that is written: its value, for those who gather it;
 - ``signs``: pairs of texts: what stands in the source for something that an engine would evaluate, and for what;
+- ``limits``: besides, these outputs may be kept as files: where the text is over ``limit``, it is written to
+  `LARGE` + ``NAME.json``, and the output is a mark;
+- ``large``: input name to the path of a file, which holds the value where a mark was given for it;
 - ``retry_on``: names of exceptions that end with the exit code 76, so that an engine can tell them from others.
 
 Each value output is written to a file of its name in `OUTPUTS`, as JSON without anything that an engine expands. For
@@ -32,6 +35,13 @@ if TYPE_CHECKING:
 OUTPUTS = "/tmp/couler/outputs"
 WORK = "/tmp/couler/work"
 PACKAGES = "/tmp/couler/packages"
+LARGE = "/tmp/couler/large/couler-large-"
+MARK = "$couler-large"
+"""Key of the object that stands for a value in a file: its bytes. Values that have this key are kept as files too."""
+ADVICE = (
+    "; what goes only from function to function may be larger with the option large_values, where the engine has a "
+    "store for files"
+)
 TERMINATION_LOG = "/dev/termination-log"
 RETRY_THIS = 76
 OUT_OF_MEMORY = 137
@@ -66,7 +76,7 @@ def execute(payload: dict[str, Any], source: str) -> int:
     """Run the step and write its outputs; the exit status."""
     for sign, meaning in payload.get("signs", ()):
         source = source.replace(sign, meaning)
-    payload = dict(payload, source=source, inputs=_inputs(payload))
+    payload = dict(payload, source=source, inputs=_inputs(payload), advice=ADVICE)
     for name, wanted in payload.get("types", {}).items():
         _check_type(f"input '{name}'", wanted, payload["inputs"][name])
     _install(payload.get("packages", ()))
@@ -80,12 +90,15 @@ def execute(payload: dict[str, Any], source: str) -> int:
     if "error" in result:
         return _report(result["error"], payload.get("retry_on", ()))
     for name, value in result["outputs"].items():
-        _write(name, value)
+        if not (name in payload.get("limits", ()) and _write_large(name, value, payload["limit"])):
+            _write(name, value)
     return 0
 
 
 def _inputs(payload: dict[str, Any]) -> dict[str, Any]:
     inputs = {name: _with_paths(value) for name, value in payload.get("inputs", {}).items()}
+    for name, path in payload.get("large", {}).items():
+        inputs[name] = _arrived(name, inputs[name], path)
     for name, path in payload.get("paths", {}).items():
         for key in path:
             try:
@@ -101,6 +114,22 @@ def _with_paths(value: Any) -> Any:
     if isinstance(value, dict) and "$files" in value:
         return [record and {"$path": value["folder"] + "/" + record["path"]} for record in value["$files"]]
     return {"$path": value["folder"]} if isinstance(value, dict) and "$one" in value else value
+
+
+def _arrived(name: str, value: Any, path: str) -> Any:
+    """The value itself, where a mark was given for it."""
+    if not _is_marked(value):
+        return value
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except OSError as error:
+        message = f"the large value for '{name}' is not in the store of files any more: {error}"
+        raise SystemExit(_say(message)) from None
+
+
+def _is_marked(value: Any) -> bool:
+    return isinstance(value, dict) and MARK in value
 
 
 def _check_type(what: str, wanted: str, value: Any) -> None:
@@ -182,6 +211,20 @@ def _write(name: str, value: Any) -> None:
     for file_name, form in forms.items():
         with open(os.path.join(OUTPUTS, file_name), "w", encoding="utf-8", errors="surrogatepass") as file:
             file.write(form)
+
+
+def _write_large(name: str, value: Any, limit: int) -> bool:
+    """Write a value as a file, if it is too large for a text or could be taken for the mark of one."""
+    text = _text(value)
+    size = len(text.encode())
+    if size <= limit and not _is_marked(value):
+        return False
+    path = LARGE + name + ".json"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    _write(name, {MARK: size})
+    return True
 
 
 def _text(value: Any) -> str:

@@ -6,7 +6,8 @@ Needs nothing but a Python of 3.8 or later: engines copy this file into containe
 - ``step``: name for messages; ``source`` and ``entry``: a module and the function in it;
 - ``inputs``: keyword arguments; ``files``: names of those whose ``{"$path": …}`` objects become `pathlib.Path`;
 - ``outputs``: the declared outputs, each ``{"name", "type", "path"}`` and perhaps ``"default"``;
-- ``limit``: the greatest size of one value as JSON, in bytes.
+- ``limit``: the greatest size of one value as JSON, in bytes; ``limits``: output name to another one;
+- ``advice``: what else may be done about a value over the limit.
 
 The result is ``{"outputs": {…}}`` or ``{"error": {"kind", "kinds", "message", "traceback", "exit_code"}}``.
 """
@@ -20,7 +21,7 @@ import sys
 
 TYPE_CHECKING = False  # the module typing costs milliseconds
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import CodeType
     from typing import Any
 
@@ -96,7 +97,7 @@ def call(payload: dict[str, Any]) -> dict[str, Any]:
         result = _await(result)
     check_files(step, outputs)
     values = _values(step, result, [output for output in outputs if not is_file(output["type"])])
-    check_size(step, values, payload.get("limit", DEFAULT_LIMIT))
+    check_size(step, values, payload.get("limit", DEFAULT_LIMIT), payload.get("limits", {}), payload.get("advice", ""))
     return values
 
 
@@ -237,9 +238,11 @@ def _at(path: str) -> str:
     return f"at {path}: " if path else ""
 
 
-def check_size(step: str, values: dict[str, Any], limit: int) -> None:
-    """Raise StepError when one of the values is larger than ``limit`` bytes of JSON."""
+def check_size(step: str, values: dict[str, Any], limit: int, limits: Mapping[str, int] = {}, advice: str = "") -> None:
+    """Raise StepError when one of the values is larger than ``limit`` bytes of JSON, or its own limit."""
+    usual = limit
     for name, value in values.items():
+        limit = limits.get(name, usual)
         if value is None or type(value) in (bool, int, float):
             continue
         if type(value) is str and 6 * len(value) + 2 <= limit:
@@ -248,7 +251,7 @@ def check_size(step: str, values: dict[str, Any], limit: int) -> None:
         if size > limit:
             raise StepError(
                 f"output '{name}' of step '{step}' is {size:,} bytes of JSON, and a value may have {limit:,}; "
-                "write it to a file output instead"
+                "write it to a file output instead" + ("" if name in limits else advice)
             )
 
 

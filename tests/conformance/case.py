@@ -36,6 +36,7 @@ class Case:
         decisions: Path of a step that waits for a person to ``approve`` or ``reject``.
         secrets: Name and key of a secret to its value, which the place that runs the case must hold.
         largest: Bytes of its largest value, where an engine's limit may stop it.
+        passed: Whether the largest value goes from function to function only, in a workflow that stores files.
         too_large: Statuses where the engine's limit is lower than that; the run fails in the step that fails.
         needs: What a place must have besides the engine's features for the case to be run there, such as ``gpu``.
     """
@@ -53,6 +54,7 @@ class Case:
     decisions: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[tuple[str, str], str] = field(default_factory=dict)
     largest: int = 0
+    passed: bool = False
     too_large: Mapping[str, str] = field(default_factory=dict)
     needs: frozenset[str] = frozenset()
 

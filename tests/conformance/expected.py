@@ -37,7 +37,8 @@ def complete(workflow: Workflow) -> Workflow:
 def on(case: Case, target: str) -> Case:
     """The case with what the limits of an engine change about it, and where it lets steps go on after a failure."""
     declaration = declared(target)
-    limited = case.under_limit(declaration.max_value or None)
+    limit = (case.passed and declaration.max_passed_value) or declaration.max_value
+    limited = case.under_limit(limit or None)
     if declaration.lowered.get("on_failure_stop") and "on_failure_stop" in features_of(complete(case.workflow())):
         return replace(limited, steps={path: _that_may_go_on(status) for path, status in limited.steps.items()})
     return limited

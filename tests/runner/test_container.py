@@ -120,3 +120,56 @@ def test_files_are_handed_in_as_paths_and_missing_outputs_are_named(tmp_path: Pa
 @settings(max_examples=300, deadline=None)
 def test_types_are_checked_as_by_the_local_engine(kind: str, value: Any) -> None:
     assert container._fits(kind, value) == (mismatch(kind, value) == "")
+
+
+def test_a_value_over_the_limit_is_kept_as_a_file_and_arrives_from_there(tmp_path: Path) -> None:
+    more = {"limit": 100, "limits": {"result": 1_000_000}}
+    done = run_shipped(tmp_path, payload(**more), "def double(value): return ['ü {{x}}', 'x' * 200]")
+
+    assert done.returncode == 0, done.stderr
+    mark = json.loads((tmp_path / "outputs/result").read_text())
+    kept = tmp_path / "large/couler-large-result.json"
+    assert mark == {container.MARK: kept.stat().st_size}
+    assert json.loads(kept.read_text(encoding="utf-8")) == ["ü {{x}}", "x" * 200]
+
+    given = {"inputs": {"value": mark}, "large": {"value": str(kept)}, "paths": {"value": [0]}}
+    assert run_shipped(tmp_path, payload(**given), "def double(value): return value").returncode == 0
+    assert json.loads((tmp_path / "outputs/result").read_text()) == "ü {{x}}"
+
+
+def test_a_small_value_is_no_file_unless_it_looks_like_the_mark_of_one(tmp_path: Path) -> None:
+    more = {"limit": 100, "limits": {"result": 1_000_000}}
+    run_shipped(tmp_path, payload(**more), "def double(value): return value")
+    assert json.loads((tmp_path / "outputs/result").read_text()) == 4
+    assert not (tmp_path / "large").exists()
+
+    source = f"def double(value): return {{{container.MARK!r}: 5}}"
+    run_shipped(tmp_path, payload(**more), source)
+    assert json.loads((tmp_path / "large/couler-large-result.json").read_text()) == {container.MARK: 5}
+
+    run_shipped(tmp_path, payload(limit=100), source)
+    assert json.loads((tmp_path / "outputs/result").read_text()) == {container.MARK: 5}
+
+
+def test_a_mark_is_a_value_like_any_other_for_an_input_that_is_never_large(tmp_path: Path) -> None:
+    done = run_shipped(tmp_path, payload(inputs={"value": {container.MARK: 5}}), "def double(value): return [value]")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "outputs/result").read_text()) == [{container.MARK: 5}]
+
+
+def test_a_large_value_that_is_gone_is_named(tmp_path: Path) -> None:
+    given = {"inputs": {"value": {container.MARK: 5}}, "large": {"value": str(tmp_path / "nowhere.json")}}
+    done = run_shipped(tmp_path, payload(**given), "def double(value): return value")
+
+    assert done.returncode == 1
+    assert "the large value for 'value' is not in the store of files any more" in (tmp_path / "ended").read_text()
+
+
+def test_what_may_be_done_about_a_value_over_a_limit_is_said(tmp_path: Path) -> None:
+    large = "def double(value): return 'x' * 200"
+    small = run_shipped(tmp_path, payload(limit=100), large)
+    assert "write it to a file output instead; what goes only from function to function may be larger" in small.stderr
+
+    largest = run_shipped(tmp_path, payload(limit=100, limits={"result": 150}), large)
+    assert largest.stderr.strip().endswith("a value may have 150; write it to a file output instead")

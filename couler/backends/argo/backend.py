@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from couler.backends.argo.build import IMAGE, LIMIT, MOST_TASKS, Build
+from couler.backends.argo.build import IMAGE, LARGEST, LIMIT, MOST_TASKS, Build
 from couler.backends.argo.document import document
 from couler.backends.argo.options import check_options, note_on_others
 from couler.backends.argo.preflight import preflight
@@ -43,8 +43,10 @@ class ArgoBackend:
     def declaration(self, version: str = "", options: Mapping[str, Any] = {}) -> Declaration:
         """What Argo can do."""
         native = frozenset(feature for feature in FEATURES if feature not in _REFUSED and feature not in _LOWERED)
-        limit = options.get("max_value") or LIMIT
-        return Declaration("argo", version or VERSIONS[0], native, _LOWERED, _REFUSED, limit)
+        largest = options.get("max_value") or LARGEST
+        return Declaration(
+            "argo", version or VERSIONS[0], native, _LOWERED, _REFUSED, min(largest, LIMIT), max_passed_value=largest
+        )
 
     def compile(self, workflow: Workflow, version: str = "", options: Mapping[str, Any] = {}) -> Emitted:
         """The workflow as YAML, or as JSON.
@@ -54,8 +56,9 @@ class ArgoBackend:
             version: Version of Argo; the newest when empty.
             options: ``format`` (``yaml`` or ``json``), ``kind`` (of the object, such as ``WorkflowTemplate``; a
                 CronWorkflow when there is a schedule, else a Workflow), ``namespace``, ``image`` (for functions and
-                scripts that name none), ``max_value`` (bytes that one value may have) and ``max_tasks`` (steps in one
-                template, after which they are written as several).
+                scripts that name none), ``max_value`` (bytes that one value may have), ``large_values`` (whether
+                values over 256 KiB go from function to function as artifacts; when the workflow stores files anyway,
+                without it) and ``max_tasks`` (steps in one template, after which they are written as several).
 
         Raises:
             InvalidWorkflowError: Options for Argo are none that Argo has.
@@ -91,12 +94,15 @@ def _made(
 ) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
     """The object, what the reader should know of it, and why Argo would not take or finish it."""
     check_options(workflow, version)
+    largest = options.get("max_value") or LARGEST
     build = Build(
         options.get("image") or IMAGE,
-        options.get("max_value") or LIMIT,
+        min(largest, LIMIT),
         workflow.on_failure == "stop",
         version,
         options.get("max_tasks") or MOST_TASKS,
+        largest,
+        options.get("large_values"),
     )
     for note in note_on_others(workflow):
         build.note(note)

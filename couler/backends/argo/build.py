@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from couler.backends.argo.options import CALLS, CONTAINER, ENGINE, TASK, TEMPLATE_TYPES, options_of
@@ -14,6 +14,8 @@ IMAGE = "python:3.11-slim"
 """Where functions and scripts run that name no image."""
 LIMIT = 256 * 1024
 """Bytes that one value may have: what Argo keeps of a standard output, and what fits into its objects."""
+LARGEST = 16 * 1024 * 1024
+"""Bytes that a value may have which goes from function to function as an artifact, as on this machine."""
 PATCH = "podSpecPatch"
 _OF_CALL = (*CALLS, "arguments")
 
@@ -36,6 +38,9 @@ class Build:
         base_names: File names of outputs, by scope, step and output.
         version: Version of Argo, such as ``4.1``.
         most_tasks: Steps, and what is added to them, that one DAG template holds.
+        largest: Bytes that a value may have which goes from function to function as an artifact.
+        large_values: Whether values do that; None leaves it to `passes_large`.
+        stores_files: Whether steps of the workflow write files, so that Argo has a place for them.
     """
 
     def __init__(
@@ -45,6 +50,8 @@ class Build:
         stops: bool = True,
         version: str = "4.1",
         most_tasks: int = MOST_TASKS,
+        largest: int = LARGEST,
+        large_values: bool | None = None,
     ) -> None:
         self.version = tuple(int(part) for part in version.split("."))
         self.image = image
@@ -60,6 +67,15 @@ class Build:
         self.tells_failures = False
         self.failing: dict[str, str] = {}
         self.most_tasks = most_tasks
+        self.largest = largest
+        self.large_values = large_values
+        self.stores_files: Callable[[], bool] = lambda: False
+
+    def passes_large(self) -> bool:
+        """Whether values over the limit go from function to function as artifacts; asked for only by functions."""
+        if self.large_values is None:
+            self.large_values = self.stores_files()
+        return self.large_values
 
     def fails_with(self, template: str, inner: str) -> None:
         """What fails in a template around a step is the step's failure to exit handlers."""

@@ -13,6 +13,7 @@ from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
+from couler.backends.argo.large import is_large
 from couler.backends.argo.names import NameTable, parameter_name, task_name
 from couler.backends.argo.parts import Part, bring, cut, wait
 from couler.backends.argo.scope import Scope
@@ -215,6 +216,8 @@ class DividedScope(Scope):
         if name not in self._given:
             return {}
         step, _, output = self._given[name]
+        if is_large(self._ref(name)):
+            return {"optional": True}
         with self._in(self._home[step]):
             return {"optional": True} if not self.build.stops or self.exists(step, output) else {}
 

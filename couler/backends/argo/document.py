@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from couler.backends.argo.build import PATCH, Build, merge
@@ -12,6 +13,7 @@ from couler.backends.argo.divided import DividedScope
 from couler.backends.argo.exits import TEMPLATE as EXIT
 from couler.backends.argo.exits import exit_template, exports, reads_failures
 from couler.backends.argo.inline import within_cap
+from couler.backends.argo.large import stores_files
 from couler.backends.argo.names import object_name, parameter_name, task_name
 from couler.backends.argo.options import CRON, METADATA, options_of
 from couler.backends.argo.patches import combined
@@ -47,6 +49,7 @@ def document(workflow: Workflow, build: Build, kind: str = "", namespace: str = 
     kind = kind or ("CronWorkflow" if scheduled else "Workflow")
     _check_kind(workflow, kind, scheduled)
     build.workflow_name = workflow.name
+    build.stores_files = partial(stores_files, workflow)
     metadata = _metadata(workflow, kind, namespace)
     merge(metadata, options.pop(METADATA, {}))
     spec = _with_options(_spec(workflow, build), options, build)

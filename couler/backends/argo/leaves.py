@@ -22,6 +22,7 @@ from couler.backends.argo.caching import memoize
 from couler.backends.argo.calls import call
 from couler.backends.argo.files import FILES, absolute, is_file_type, key_location, location, output_artifact
 from couler.backends.argo.jobs import resource_template
+from couler.backends.argo.large import input_artifact_of, output_artifact_of, stored_value
 from couler.backends.argo.names import parameter_name, task_name
 from couler.backends.argo.units import UNWRITTEN, Given, Holes, Result, ScopeTypes, Text, Unit, inputs_of, outputs_of
 from couler.backends.argo.values import Form, container_text
@@ -202,6 +203,7 @@ class _Leaf:
             payload["working_dir"] = absolute(self.step.working_dir)
         inputs: dict[str, Any] = {}
         paths: dict[str, list[str | int]] = {}
+        large: dict[str, str] = {}
         files = []
         for given in self.step.inputs:
             if self._is_file(given):
@@ -213,6 +215,8 @@ class _Leaf:
             inputs[given.name] = _Hole(self.holes.named(given.name, value))
             if path:
                 paths[given.name] = path
+            if isinstance(value, OutputRef) and value.output in self.scope.large.get(value.step, ()):
+                large[given.name] = self._may_arrive_as_file(given.name, value)
         payload["inputs"] = inputs
         types = {one.name: one.type for one in self.step.inputs if one.type != "any" and one.name not in files}
         if types:
@@ -221,8 +225,22 @@ class _Leaf:
             payload["paths"] = paths
         if files:
             payload["files"] = files
+        if large:
+            payload["large"] = large
         payload["limit"] = self.build.limit
+        if own := self._large_outputs():
+            payload["limits"] = dict.fromkeys(own, self.build.largest)
         return payload
+
+    def _large_outputs(self) -> list[str]:
+        return sorted(self.scope.large.get(self.step.name, ())) if isinstance(self.step.task, FunctionTask) else []
+
+    def _may_arrive_as_file(self, name: str, value: OutputRef) -> str:
+        """The path at which a value appears that is too large for its parameter."""
+        artifact = input_artifact_of(name)
+        self.artifacts.append(artifact)
+        self.given_files[artifact["name"]] = stored_value(value)
+        return str(artifact["path"])
 
     def _without_path(self, value: Value) -> tuple[Value, list[str | int]]:
         """A reference to the whole of what a value is a part of, and the keys that lead to it."""
@@ -402,7 +420,7 @@ class _Leaf:
             found.append({**artifact, "globalName": told[name]} if name in told else artifact)
             if output.store is not None:
                 found.append({**artifact, "name": f"{name}-stored", **location(output.store)})
-        return found
+        return found + [output_artifact_of(name) for name in self._large_outputs()]
 
     def _is_file(self, given: Input) -> bool:
         if "file" in given.type or "folder" in given.type:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from couler.backends.argo.attributes import attempts, describe
 from couler.backends.argo.build import Build, merge_task
 from couler.backends.argo.families import Families
 from couler.backends.argo.files import is_file_type, location
+from couler.backends.argo.large import is_large, large_outputs
 from couler.backends.argo.leaves import declared_base_names, leaf, varying_texts
 from couler.backends.argo.names import NameTable, parameter_name, task_name, task_names
 from couler.backends.argo.units import (
@@ -115,6 +117,13 @@ class Scope(ScopeTypes):
             build.base_names[id(self), step, output] = name
         self.units = self._all_units()
         self.certain = self._find_certain(depths)
+
+    @cached_property
+    def large(self) -> Mapping[str, frozenset[str]]:
+        """Outputs that may be kept as artifacts, by step."""
+        if not self.build.passes_large():
+            return {}
+        return large_outputs(tuple(self.steps.values()), self.outputs, self.exports)
 
     def _all_units(self) -> dict[str, Unit]:
         if not self.varying or self.build.tells_failures or self.exports:
@@ -285,7 +294,7 @@ class Scope(ScopeTypes):
         if isinstance(value, StoredFile):
             return {"name": name, **location(value)}
         artifact: dict[str, Any] = {"name": name, "from": f"{{{{{self._file_tag(value)}}}}}"}
-        return {**artifact, "optional": True} if conjunction(claims(value, self)) else artifact
+        return {**artifact, "optional": True} if is_large(value) or conjunction(claims(value, self)) else artifact
 
     def _file_argument(self, name: str, value: Value, step: Step) -> dict[str, Any]:
         if not isinstance(value, FirstOf):

@@ -207,6 +207,11 @@ class ScopeTypes:
     read: Mapping[str, set[str]] = {}
     exports: Mapping[str, Mapping[str, str]] = {}
 
+    @property
+    def large(self) -> Mapping[str, frozenset[str]]:
+        """Outputs that may be kept as artifacts, by step; see `couler.backends.argo.large.large_outputs`."""
+        raise NotImplementedError
+
     def type_of(self, value: Value) -> str:
         """Type of a value."""
         raise NotImplementedError

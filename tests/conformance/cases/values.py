@@ -6,7 +6,7 @@ from typing import Any
 
 import couler
 from tests.conformance.case import Case, case, succeeded
-from tests.conformance.cases.parts import IMAGE, add, collect, give
+from tests.conformance.cases.parts import IMAGE, add, collect, give, write
 
 JSON = (
     None, True, False, 0, -1, 2**63, 2**70, 1.0, -0.5, 1e308, 5e-324, 1e21, "", "5", "text", [], {}, [[]], [None],
@@ -207,6 +207,121 @@ LARGE = tuple(
 def large_standard_output() -> Any:
     script = "import sys; sys.stdout.write(''.join(chr(97 + index % 26) for index in range(300_000)))"
     return measure(couler.run_container(IMAGE, ["python3", "-c", script], step_name="prints"))
+
+
+@couler.step
+def many_texts(size: int) -> dict[str, Any]:
+    """Texts of which nothing but their place and length is known, and one that looks like what engines make of them."""
+    text = "".join(chr(97 + index % 26) for index in range(size))
+    return {"texts": [text, "{{x}} $(y) ü"], "$couler-large": 1}
+
+
+@couler.step
+def measure_texts(text: str, whole: dict[str, Any], like_a_mark: Any) -> list[Any]:
+    return [len(text), whole["texts"] == [text, "{{x}} $(y) ü"], sorted(whole), like_a_mark]
+
+
+@couler.step
+def many_at_last(ledger: str, size: int) -> str:
+    from pathlib import Path
+
+    tried = Path(ledger) / "tried"
+    if not tried.exists():
+        tried.touch()
+        raise OSError("not yet")
+    return "".join(chr(97 + index % 26) for index in range(size))
+
+
+@couler.workflow
+def measured(size: int) -> Any:
+    return measure(give(many(size)))
+
+
+@couler.step
+def marks(text: str) -> dict[str, Any]:
+    return {"$couler-large": text}
+
+
+@case(
+    "large-values",
+    "value-parts",
+    steps=succeeded("write", "many_texts", "marks", "measure_texts"),
+    result=[300_000, True, ["$couler-large", "texts"], {"$couler-large": "{{x}}"}],
+    largest=300_100,
+    passed=True,
+    too_large={
+        "write": "succeeded|cancelled",
+        "marks": "succeeded|cancelled",
+        "many_texts": "failed",
+        "measure_texts": "cancelled",
+    },
+)
+def large_results_from_function_to_function() -> Any:
+    write("a file, so that there is a place for files")
+    found = many_texts(300_000)
+    return measure_texts(found["texts"][0], found, marks("{{x}}"))
+
+
+@case(
+    "large-values",
+    "group",
+    steps=succeeded("write", "measured", "measured/many", "measured/give", "measured/measure"),
+    result=[300_000, "4bd69805a3b5a521"],
+    largest=300_002,
+    passed=True,
+    too_large={"write": "succeeded|cancelled", "measured": "failed", "measured/many": "failed",
+               "measured/give": "cancelled", "measured/measure": "cancelled"},
+)  # fmt: skip
+def large_results_inside_a_group() -> Any:
+    write("a file")
+    return measured(300_000)
+
+
+@case(
+    "large-values",
+    "retry",
+    steps=succeeded("write", "many_at_last", "measure"),
+    result=[300_000, "4bd69805a3b5a521"],
+    largest=300_002,
+    passed=True,
+    too_large={"write": "succeeded|cancelled", "many_at_last": "failed", "measure": "cancelled"},
+    attempts={"many_at_last": 2},
+)
+def large_result_of_the_second_attempt(ledger: str) -> Any:
+    write("a file")
+    return measure(many_at_last(ledger, 300_000).with_(retry=1))
+
+
+@case(
+    "large-values",
+    "when",
+    steps=succeeded("write", "many") | {"give": "skipped", "measure": "skipped", "give-2": "succeeded"},
+    outputs={},
+    largest=300_002,
+    passed=True,
+    too_large={"write": "succeeded|cancelled", "many": "failed", "give": "skipped|cancelled",
+               "measure": "skipped|cancelled", "give-2": "cancelled"},
+)  # fmt: skip
+def large_result_for_a_skipped_step() -> None:
+    written = write("a file")
+    found = many(300_000)
+    with couler.when(written == 0):
+        measure(give(found))
+    give(found)
+
+
+@case(
+    "large-values",
+    "when",
+    steps=succeeded("write", "many", "measure"),
+    largest=300_002,
+    too_large={"write": "succeeded|cancelled", "many": "failed", "measure": "cancelled"},
+)
+def large_result_that_is_compared() -> None:
+    write("a file")
+    found = many(300_000)
+    with couler.when(found != "abc"):
+        measure(found)
 
 
 @case("large-values", "workflow-outputs", steps=succeeded("many"), result="abcdefghij" * 10_000)

@@ -229,7 +229,9 @@ class _Reader:
             "volumes": sorted(_volumes(template, container, self.spec)),
             "files_in": sorted(_file_inputs(inputs)),
             "files_out": sorted(
-                one["name"] for one in outputs.get("artifacts", ()) if not one["name"].endswith("-stored")
+                one["name"]
+                for one in outputs.get("artifacts", ())
+                if not one["name"].endswith("-stored") and not one["name"].startswith("couler-")
             ),
             "defaults": sorted(_defaults(template)),
             "amounts": _amounts(container),

@@ -227,6 +227,7 @@ class _Pod:
         root = str(self.folder)
         shipped.update(
             OUTPUTS=f"{root}/tmp/couler/outputs", WORK=f"{root}/tmp/couler/work",
+            LARGE=f"{root}/tmp/couler/large/couler-large-",
             TERMINATION_LOG=f"{root}/dev/termination-log", PACKAGES=f"{root}/tmp/couler/packages",
         )  # fmt: skip
         try:

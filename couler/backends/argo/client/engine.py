@@ -33,7 +33,7 @@ _CREATING = 60.0
 """Seconds that a new run may have no workflow object yet."""
 _OPTIONS = (
     *("namespace", "context", "kubeconfig", "service_account", "server", "token"),
-    *("image", "max_value", "version"),
+    *("image", "max_value", "large_values", "version"),
 )
 
 
@@ -54,6 +54,7 @@ class ArgoEngine:
         token: Where the server's token is: ``env:NAME`` or ``file:PATH``.
         image: Image of functions and scripts that name none.
         max_value: Bytes that one value may have.
+        large_values: Whether values over 256 KiB go from function to function as artifacts; None: if files are stored.
         version: Version of Argo to compile for; the newest when None.
         **others: Settings of other engines, which do not matter here.
 
@@ -79,12 +80,14 @@ class ArgoEngine:
         token: str | None = None,
         image: str | None = None,
         max_value: int | None = None,
+        large_values: bool | None = None,
         version: str | None = None,
         **others: Any,
     ) -> None:
         self.root = Path(root)
         kubeconfig = None if kubeconfig is None else str(kubeconfig)
-        given = (namespace, context, kubeconfig, service_account, server, token, image, max_value, version)
+        where = (namespace, context, kubeconfig, service_account, server, token)
+        given = (*where, image, max_value, large_values, version)
         self.options = {name: value for name, value in zip(_OPTIONS, given, strict=True) if value is not None}
         self._store_url = store if isinstance(store, str) else None
         self._store = store if isinstance(store, RunStore) else None

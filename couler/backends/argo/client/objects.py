@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from couler.backends.argo.backend import ArgoBackend
-from couler.backends.argo.build import LIMIT
 from couler.backends.argo.client.connection import Connection
 from couler.backends.argo.client.nodes import seconds
 from couler.backends.argo.client.retrying import AnswerError, explained
@@ -70,8 +69,7 @@ def document_of(workflow: Workflow, options: Mapping[str, Any]) -> dict[str, Any
     Raises:
         EngineError: It cannot be compiled.
     """
-    given = {name: options[name] for name in ("image",) if options.get(name)}
-    given["max_value"] = min(options.get("max_value") or LIMIT, LIMIT)
+    given = {name: options[name] for name in ("image", "max_value", "large_values") if options.get(name) is not None}
     made = ArgoBackend().document(workflow, options.get("version") or "", {**given, "kind": "Workflow"})
     account = options.get("service_account")
     if account and "serviceAccountName" not in made["spec"]:

@@ -8,9 +8,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from couler.backends.argo.client.snapshot import ITEMS, KNOWN
+from couler.backends.argo.client.snapshot import FILES, ITEMS, KNOWN
+from couler.core.ir.graph import outputs_of, references
 from couler.core.ir.json import thaw
-from couler.core.ir.model import Workflow
+from couler.core.ir.model import FunctionTask, OutputRef, Step, Workflow
+from couler.core.ir.types import FILE_MARK
 from couler.core.passes.settled import GOOD, Ending, Settled, settled
 from couler.runs.records import StepRecord
 
@@ -36,7 +38,29 @@ def rewritten(workflow: Workflow, steps: Iterable[StepRecord]) -> Settled:
             endings[step.name] = Ending("skipped")
         elif step.foreach is not None and (items := _items(step.name, records)):
             endings[step.name] = Ending("failed", items=items)
-    return settled(workflow, endings)
+    return settled(workflow, _without_values_in_files(workflow, endings))
+
+
+def _without_values_in_files(workflow: Workflow, endings: dict[str, Ending]) -> dict[str, Ending]:
+    """Without steps whose values Argo keeps as files, where a step that is left needs them: these run again."""
+    kept = dict(endings)
+    steps = {step.name: step for step in workflow.steps}
+    left = [step for step in workflow.steps if kept.get(step.name, _FAILED).status == "failed"]
+    while left:
+        for ref in references(left.pop()):
+            if isinstance(ref, OutputRef) and ref.step in kept and _is_in_file(steps[ref.step], ref.output, kept):
+                del kept[ref.step]
+                left.append(steps[ref.step])
+    return kept
+
+
+_FAILED = Ending("failed")
+
+
+def _is_in_file(step: Step, output: str, endings: Mapping[str, Ending]) -> bool:
+    value = endings[step.name].outputs.get(output)
+    is_value = isinstance(step.task, FunctionTask) and outputs_of(step)[output].type not in FILES
+    return is_value and step.foreach is None and isinstance(value, Mapping) and bool(value.get(FILE_MARK))
 
 
 def _items(name: str, records: Mapping[str, StepRecord]) -> dict[int, Mapping[str, Any] | None]:

@@ -17,6 +17,7 @@ from typing import Any
 from couler.backends.argo.client import nodes as data
 from couler.backends.argo.client.nodes import Node, Nodes, nodes_of
 from couler.backends.argo.exits import TEMPLATE as EXIT
+from couler.backends.argo.large import artifact_name, is_mark
 from couler.backends.argo.names import is_part, parameter_name, task_names
 from couler.backends.argo.wrappers import ITEM, NEXT, ROUND, RUN
 from couler.core.ir import graph
@@ -384,8 +385,13 @@ class _Reader:
             if text is not None and output.type not in FILES:
                 exists, value = data.wire_value(text)
                 if exists:
-                    found[name] = value
+                    found[name] = self._in_file(node, name) or value if is_mark(value) else value
         return found
+
+    def _in_file(self, node: Node, name: str) -> dict[str, Any] | None:
+        """The file with a value that was too large for its parameter."""
+        artifact = data.artifacts(node).get(artifact_name(name))
+        return None if artifact is None else data.file_record(artifact, "file", self.repository)
 
     def _leaf_outputs(self, step: Step, node: Node) -> dict[str, Any]:
         declared = graph.outputs_of_one(step)
