@@ -349,13 +349,19 @@ def test_a_cluster_that_is_away_for_a_while_is_waited_for(place: Place) -> None:
     assert ended == ["succeeded"]
 
 
-def test_the_work_of_a_deleted_pod_is_done_again(place: Place) -> None:
+@pytest.mark.parametrize("loss", ["deleted", "evicted"])
+def test_the_work_of_a_lost_pod_is_done_again(loss: str, place: Place) -> None:
     workflow = couler.workflow(name="lost-pod")(_lost_pod)
     run = place.submit(workflow)
     place.until(run, lambda run: any(time.time() - (one.started or 0) > AGE for one in run.attempts("nap")))
-    pods = f"/api/v1/namespaces/{place.namespace}/pods"
     pod = run.attempts("nap")[0].process
-    place.cluster.api.delete(f"{pods}/{pod}?gracePeriodSeconds=0")
+    path = f"/api/v1/namespaces/{place.namespace}/pods/{pod}"
+    if loss == "deleted":
+        place.cluster.api.delete(f"{path}?gracePeriodSeconds=0")
+    else:
+        metadata = {"name": pod, "namespace": place.namespace}
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+        place.cluster.api.create(f"{path}/eviction", eviction)
     assert run.wait().status == "succeeded"
     *before, last = run.attempts("nap")  # Argo makes the pod again within the attempt, or the step is tried again
     assert last.status == "succeeded"
