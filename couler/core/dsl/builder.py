@@ -39,8 +39,8 @@ class ScopeBuilder:
         self.cells: dict[str, tuple[int, list[Draft]]] = {}
         self.current_cell: str | None = None
         self._tasks: dict[object, ir.FunctionTask] = {}
-        self._texts: dict[str, ir.Constant] = {}
-        self._variables: dict[tuple[str, str], ir.EnvVar] = {}
+        self._texts: dict[str, ir.Constant] = root._texts if parent is not None else {}
+        self._variables: dict[tuple[str, str], ir.EnvVar] = root._variables if parent is not None else {}
         self.last_branch: tuple[context.Frame, Any] | None = None
         self.merged_into: ScopeBuilder | None = None
         self.touched: list[Draft] = []
@@ -147,7 +147,7 @@ class ScopeBuilder:
     def adopt(self, raw: Any) -> ir.Value:
         """The IR value, as seen from this scope, of an expression or a plain JSON value."""
         if type(raw) is str:
-            return self.root.text(raw)
+            return self._texts.get(raw) or self._text(raw)
         if isinstance(raw, Expression):
             scope = raw._scope
             if isinstance(raw, Concatenation):
@@ -170,12 +170,10 @@ class ScopeBuilder:
             return raw
         return ir.Constant(value=raw)
 
-    def text(self, raw: str) -> ir.Constant:
+    def _text(self, raw: str) -> ir.Constant:
         """A text as a value; equal texts of a workflow are one object."""
-        known = self._texts.get(raw)
-        if known is None:
-            known = self._texts[raw] = ir.Constant(value=raw)
-        return known
+        made = self._texts[raw] = ir.Constant(value=raw)
+        return made
 
     def variables(self, env: Mapping[str, Any]) -> tuple[ir.EnvVar, ...]:
         """Environment variables, as seen from this scope; equal texts of a workflow are one object."""
@@ -184,10 +182,9 @@ class ScopeBuilder:
     def _variable(self, name: str, raw: Any) -> ir.EnvVar:
         if type(raw) is not str:
             return ir.EnvVar(name=name, value=self.adopt(raw))
-        shared = self.root._variables
-        known = shared.get((name, raw))
+        known = self._variables.get((name, raw))
         if known is None:
-            known = shared[name, raw] = ir.EnvVar(name=name, value=self.adopt(raw))
+            known = self._variables[name, raw] = ir.EnvVar(name=name, value=self.adopt(raw))
         return known
 
     def _adopt_from(self, scope: ScopeBuilder, raw: Expression) -> ir.Value:

@@ -240,6 +240,11 @@ def plain(value: Any, where: str) -> Any:
         raise DefinitionError(f"{where}: the value contains itself, or is nested too deeply for JSON") from None
 
 
+def exact(text: str) -> str:
+    """The text itself of what may be an enum's member or another kind of string."""
+    return str.__str__(text)
+
+
 def _hides_deferred(value: Any) -> bool:
     """Whether a reference stands in a dict, at any depth."""
     if isinstance(value, Mapping):

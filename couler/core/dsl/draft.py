@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from couler.core.dsl import context, options
-from couler.core.dsl.conditions import Adopt, Combination, ConditionExpression
+from couler.core.dsl.conditions import Adopt, Combination, ConditionExpression, exact
 from couler.core.dsl.expr import Output
 from couler.core.dsl.location import caller
 from couler.core.errors import DefinitionError
@@ -21,6 +22,18 @@ TaskMaker = Callable[[Adopt, Mapping[str, Any]], ir.Task]
 """Makes the task, given how to turn raw values into IR values and the options of the step."""
 
 NO_OPTIONS: Mapping[str, Any] = {}
+
+
+_CHECKED = {
+    "name", "task", "location", "inputs", "outputs", "after", "after_condition", "when", "foreach", "loop", "retry",
+    "cache", "resources", "env", "secrets", "volumes", "sidecars", "daemon", "allow_failure",
+}  # fmt: skip
+"""Attributes that hold parts of the IR when a draft is finished; others hold what the user gave."""
+
+
+@cache
+def _blank_step() -> ir.Step:
+    return ir.Step(name="", task=ir.ContainerTask(image=""))
 
 
 class Draft:
@@ -186,6 +199,8 @@ class Draft:
             if self.final_name in scope.tolerated:
                 fields["allow_failure"] = True
             self._refuse_unused(fields["task"])
+            if type(self.final_name) is str and fields.keys() <= _CHECKED:
+                return _blank_step().model_copy(update=fields)  # much faster than checking all parts once more
             return ir.Step(**fields)
         except ValidationError as error:
             raise DefinitionError(f"{self.describe()}: {options.reasons(error)}") from None
@@ -201,7 +216,7 @@ class Draft:
 
     def _add_order(self, fields: dict[str, Any]) -> None:
         if self.order:
-            names = [other if isinstance(other, str) else other.name for other in self.order]
+            names = [exact(other if isinstance(other, str) else other.name) for other in self.order]
             fields["after"] = tuple(dict.fromkeys(names))
         if self.after_condition is not None:
             fields["after_condition"] = self.after_condition._build(self.scope.adopt)

@@ -302,14 +302,17 @@ def changed(given: Mapping[str, Any], changes: Mapping[str, Any], where: str) ->
         DefinitionError: A name is unknown or a value cannot be used.
     """
     result = dict(given)
+    shortcuts: dict[str, Any] = {}
     try:
         for name, value in changes.items():
-            if name in CONVERTERS:
-                result[name] = CONVERTERS[name](value)
-            elif name not in RESOURCE_SHORTCUTS:
+            if (converter := CONVERTERS.get(name)) is not None:
+                result[name] = converter(value)
+            elif name in RESOURCE_SHORTCUTS:
+                if value is not None:
+                    shortcuts[name] = value
+            else:
                 known = [*CONVERTERS, *RESOURCE_SHORTCUTS, "name", "outputs"]
                 raise DefinitionError(f"unknown option '{name}'", near(name, known, "options"))
-        shortcuts = {name: changes[name] for name in RESOURCE_SHORTCUTS if changes.get(name) is not None}
         if shortcuts:
             result["resources"] = _with_shortcuts(result.get("resources"), shortcuts)
     except DefinitionError as error:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from couler.core.dsl import options
 from couler.core.dsl.annotations import REQUIRED
 from couler.core.dsl.artifacts import Artifact
 from couler.core.dsl.builder import type_of
-from couler.core.dsl.conditions import SIMPLE, Adopt
+from couler.core.dsl.conditions import SIMPLE, Adopt, exact
 from couler.core.dsl.expr import Output
 from couler.core.dsl.source import portable_source, unwrap
 from couler.core.dsl.steps import check_raw, new_step
@@ -202,19 +203,25 @@ def run_container(
         raise DefinitionError(
             f"{where} has no image", 'couler.run_container(image="alpine:3.20", command=["echo", "hi"])'
         )
-    if pull_policy != "":
-        options.build(ir.ContainerTask, where, {"image": image, "pull_policy": pull_policy})
+    if type(pull_policy) is not str or pull_policy:
+        pull_policy = options.build(ir.ContainerTask, where, {"image": image, "pull_policy": pull_policy}).pull_policy
     raw_command, raw_args = _arguments(command, where), _arguments(args, where)
 
     def make_task(adopt: Adopt, given: Mapping[str, Any]) -> ir.Task:
-        return ir.ContainerTask(
-            image=given.get("image", image),
-            command=tuple([adopt(raw) for raw in raw_command]),
-            args=tuple([adopt(raw) for raw in raw_args]),
-            pull_policy=pull_policy,
-        )
+        fields = {
+            "image": exact(given.get("image", image)),
+            "command": tuple([adopt(raw) for raw in raw_command]),
+            "args": tuple([adopt(raw) for raw in raw_args]),
+            "pull_policy": pull_policy,
+        }
+        return _blank_container().model_copy(update=fields)  # much faster than checking all parts once more
 
     return _printing_step("container", make_task, where, step_name, input, output, step_options)
+
+
+@cache
+def _blank_container() -> ir.ContainerTask:
+    return ir.ContainerTask(image="")
 
 
 def suspend(

@@ -38,8 +38,6 @@ from couler.core.ir.types import list_of, union_of
 Node = Value | AllOf | AnyOf | Not | Compare | Truth | StatusIs
 """A value or a condition."""
 
-_NO_REFERENCE = (Constant, StoredFile)
-
 
 def references(step: Step) -> tuple[Value, ...]:
     """Every reference of the step, in order: inputs, command and arguments, env, foreach, when, the loop's condition.
@@ -56,12 +54,15 @@ def references(step: Step) -> tuple[Value, ...]:
     task = step.task
     if type(task) is ContainerTask:
         for part in task.command:
-            _collect(part, found)
+            if type(part) is not Constant:
+                _collect(part, found)
     if type(task) is ContainerTask or type(task) is ScriptTask:
         for part in task.args:
-            _collect(part, found)
+            if type(part) is not Constant:
+                _collect(part, found)
     for variable in step.env:
-        _collect(variable.value, found)
+        if type(variable.value) is not Constant:
+            _collect(variable.value, found)
     if step.foreach is not None:
         for listed in step.foreach.lists.values():
             _collect(listed, found)
@@ -81,9 +82,11 @@ def references_in(node: Node) -> tuple[Value, ...]:
 
 def _collect(node: Node, found: list[Value]) -> None:
     kind = type(node)
-    if kind in _NO_REFERENCE:
+    if kind is OutputRef:  # the most frequent
+        found.append(node)  # type: ignore[arg-type]
+    elif kind is Constant or kind is StoredFile:
         return
-    if kind is Compare:
+    elif kind is Compare:
         _collect(node.left, found)  # type: ignore[union-attr]
         _collect(node.right, found)  # type: ignore[union-attr]
     elif kind is FirstOf:
@@ -266,19 +269,13 @@ def outputs_of_one(step: Step) -> Mapping[str, Output]:
     """Outputs of a single item of the step's ``foreach`` or of a single round of its ``loop``."""
     task = step.task
     outputs = {output.name: output for output in step.outputs}
-    match task:
-        case FunctionTask():
-            outputs.setdefault("result", _ANY_RESULT)
-        case ScriptTask() | ContainerTask():
-            outputs.setdefault("result", _TEXT_RESULT)
-        case GroupTask():
-            for inner in task.outputs:
-                outputs.setdefault(inner.name, Output(name=inner.name, type=inner.type))
-        case JobTask():
-            for read in task.outputs:
-                outputs.setdefault(read.name, Output(name=read.name, type=read.type))
-        case _:
-            pass
+    if type(task) is FunctionTask:
+        outputs.setdefault("result", _ANY_RESULT)
+    elif type(task) is ScriptTask or type(task) is ContainerTask:
+        outputs.setdefault("result", _TEXT_RESULT)
+    elif type(task) is GroupTask or type(task) is JobTask:
+        for made in task.outputs:
+            outputs.setdefault(made.name, Output(name=made.name, type=made.type))
     return outputs
 
 
