@@ -1,0 +1,1 @@
+"""Apache Airflow: DAG files, and the client that runs them."""

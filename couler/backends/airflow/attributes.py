@@ -1,0 +1,143 @@
+"""What stands around steps and workflows, as arguments of Airflow's operators and DAGs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from couler.backends.airflow.expressions import Names, mapping
+from couler.core.ir.graph import outputs_of_one
+from couler.core.ir.json import thaw
+from couler.core.ir.model import FunctionTask, GroupTask, Output, Parameter, Retry, Step, SuspendTask, Workflow
+from couler.core.ir.types import parse
+from couler.core.render.code import Code, Items, call, listed
+from couler.core.render.literals import literal, text
+
+FILES = ("file", "folder")
+
+
+def of_dag(workflow: Workflow, options: Mapping[str, Any], sdk: set[str]) -> dict[str, Code | None]:
+    """Arguments of the DAG."""
+    schedule = workflow.schedule
+    arguments: dict[str, Code | None] = {
+        "description": text(workflow.description) if workflow.description else None,
+        "schedule": "None",
+        "catchup": "False",
+    }
+    if schedule is not None:
+        arguments["schedule"] = _schedule(schedule.cron, schedule.timezone, sdk)
+        arguments["max_active_runs"] = "1" if schedule.concurrency == "forbid" else None
+        arguments["is_paused_upon_creation"] = "True" if schedule.suspended else None
+    if workflow.parameters:
+        sdk.add("Param")
+        entries = {one.name: _param(one) for one in workflow.parameters}
+        arguments["params"] = mapping(entries)
+    if workflow.parallelism is not None:
+        arguments["max_active_tasks"] = str(workflow.parallelism)
+    if workflow.timeout is not None:
+        arguments["dagrun_timeout"] = seconds(workflow.timeout)
+    arguments["tags"] = listed([text("couler"), *(text(f"{key}={value}"[:100]) for key, value in
+                                                  workflow.labels.items())])  # fmt: skip
+    defaults: dict[str, Code] = {"workflow": text(workflow.name)}
+    if workflow.on_failure == "continue":
+        defaults["stop"] = "False"
+    for name in ("store", "python", "limit"):
+        if options.get(name):
+            defaults[name] = literal(options[name])
+    arguments["default_args"] = mapping(defaults)
+    return arguments
+
+
+def _schedule(cron: tuple[str, ...], timezone: str, sdk: set[str]) -> Code:
+    if len(cron) == 1:
+        sdk.add("CronTriggerTimetable")
+        return call("CronTriggerTimetable", text(cron[0]), timezone=text(timezone))
+    sdk.add("MultipleCronTriggerTimetable")
+    return call("MultipleCronTriggerTimetable", *map(text, cron), timezone=text(timezone))
+
+
+_TYPES = {
+    "bool": "boolean", "int": "integer", "float": "number", "str": "string", "list": "array", "object": "object",
+    "null": "null",
+}  # fmt: skip
+
+
+def _param(parameter: Parameter) -> Code:
+    arguments: dict[str, Code | None] = {}
+    kinds = [_TYPES[atom.name] for atom in parse(parameter.type).alternatives if atom.name in _TYPES]
+    if kinds:
+        arguments["type"] = text(kinds[0]) if len(kinds) == 1 else listed([text(kind) for kind in kinds])
+    if parameter.help:
+        arguments["description"] = text(parameter.help)
+    if parameter.choices:
+        arguments["enum"] = literal(thaw(parameter.choices))
+    default = [] if parameter.default is None else [literal(thaw(parameter.default.value))]
+    return call("Param", *default, **arguments)
+
+
+def seconds(count: float) -> Code:
+    """A duration."""
+    return call("timedelta", seconds=literal(int(count) if count == math.floor(count) else count))
+
+
+def of_step(step: Step, names: Names) -> dict[str, Code | None]:
+    """Arguments of an operator, less those of its task."""
+    arguments: dict[str, Code | None] = {
+        "inputs": mapping({one.name: names.value(one.value) for one in step.inputs}),
+        "allow_failure": "True" if step.allow_failure else None,
+    }
+    if not isinstance(step.task, GroupTask | SuspendTask):
+        arguments |= _of_process(step, names)
+    if step.retry is not None and step.retry.limit:
+        arguments |= {"retries": str(step.retry.limit), "retry_policy": _again(step.retry, names)}
+    if step.timeout is not None:
+        arguments["execution_timeout"] = seconds(step.timeout)
+    return arguments
+
+
+def _of_process(step: Step, names: Names) -> dict[str, Code | None]:
+    declared = step.outputs if isinstance(step.task, FunctionTask) else outputs_of_one(step).values()
+    files = {one.name: text(one.path) for one in step.inputs if "file" in one.type or "folder" in one.type or one.path}
+    return {
+        "outputs": listed([_declared(output) for output in declared]) if declared else None,
+        "types": mapping(
+            {one.name: text(one.type) for one in step.inputs if one.type != "any" and one.name not in files}
+        ),
+        "file_inputs": mapping(files),
+        "env": mapping({one.name: names.value(one.value) for one in step.env}),
+        "secrets": mapping({use.env: _pair(use.secret.name, use.secret.key) for use in step.secrets if use.env}),
+        "secret_files": mapping({use.path: _pair(use.secret.name, use.secret.key) for use in step.secrets if use.path}),
+        "working_dir": text(step.working_dir) if step.working_dir else None,
+    }
+
+
+def _pair(name: str, key: str) -> Code:
+    return Items("(", (("", text(name)), ("", text(key))), ")")
+
+
+def _declared(output: Output) -> Code:
+    entries: dict[str, Code] = {"name": text(output.name), "type": text(output.type), "path": text(output.path)}
+    if output.default is not None:
+        entries["default"] = literal(thaw(output.default.value))
+    found = mapping(entries)
+    assert found is not None
+    return found
+
+
+def _again(retry: Retry, names: Names) -> Code | None:
+    """The policy of further attempts; Airflow's own would wait for five minutes."""
+    backoff, on = retry.backoff, retry.on
+    chosen: list[Code] = []
+    if on is not None:
+        chosen += [*map(str, on.exit_codes), *map(text, on.errors)]
+        chosen += [text("OutOfMemory")] * on.out_of_memory + [text("Timeout")] * on.timeout
+        chosen += [text("lost")] * on.lost
+    return names.make(
+        "Again",
+        initial=literal(backoff.initial) if backoff.initial else None,
+        factor=literal(backoff.factor) if backoff.initial and backoff.factor != 2 else None,
+        maximum=literal(backoff.maximum) if backoff.maximum is not None else None,
+        jitter=literal(backoff.jitter) if backoff.jitter else None,
+        on=listed(chosen) if on is not None else None,
+    )
