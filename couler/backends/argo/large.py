@@ -45,8 +45,7 @@ def large_outputs(
         name: frozenset(
             output.name
             for output in step.outputs or _RESULT
-            if output.type not in _NEVER_LARGE
-            and read[name, output.name] == taken[name, output.name]
+            if output.type not in _NEVER_LARGE and read[name, output.name] == taken[name, output.name]
         )
         for name, step in plain.items()
         if name not in exports  # a template stands around it that hands on parameters only

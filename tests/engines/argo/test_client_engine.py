@@ -14,7 +14,7 @@ from couler.backends.argo.client import objects
 from couler.backends.argo.client.engine import ArgoEngine
 from couler.backends.base import RemoteEngine
 from couler.core.errors import EngineError, NotFoundError, StateError
-from couler.core.ir.model import FunctionTask, Parameter, Step, Workflow
+from couler.core.ir.model import FunctionTask, Output, Parameter, Step, Workflow
 from couler.runs import Changes, RunStore, StepRecord, open_store
 from tests.engines.argo.doubles import Answer, Double, Request, kubeconfig, refusal, serving
 
@@ -85,8 +85,8 @@ def test_a_run_whose_submission_was_interrupted_is_created_by_resume(store: RunS
     assert [request.method for request in double.requests] == ["POST", "GET", "POST"]
 
 
-def _failed(engine: ArgoEngine, store: RunStore) -> str:
-    run_id = engine.start(WORKFLOW, {"n": "1"})
+def _failed(engine: ArgoEngine, store: RunStore, workflow: Workflow = WORKFLOW) -> str:
+    run_id = engine.start(workflow, {"n": "1"})
     store.update_run(run_id, status="failed", remote=f"w-{run_id[-6:]}", ended=5.0, message="step 'b' failed")
     steps = [StepRecord(run_id, "a", "succeeded", outputs={"result": 1}), StepRecord(run_id, "b", "failed")]
     store.record(run_id, Changes(steps))
@@ -103,6 +103,21 @@ def test_a_retry_sends_only_what_is_left(store: RunStore, tmp_path: Path) -> Non
     assert [task["name"] for task in sent["spec"]["templates"][0]["dag"]["tasks"]] == ["b"]
     assert {step.path: step.status for step in store.steps(run_id)} == {"a": "succeeded", "b": "pending"}
     assert store.run(run_id).status == "pending"
+
+
+def test_a_retry_lets_large_values_pass_where_the_run_did(store: RunStore, tmp_path: Path) -> None:
+    note = FunctionTask(source="def f(note): note.touch()\n", entry="f")
+    wrote = Step(name="a", task=note, outputs=(Output(name="note", type="file", path="note.txt"),))
+    with serving(_created, _created) as double:
+        engine = _engine(double, store, tmp_path)
+        for first in (WORKFLOW.steps[0], wrote):
+            workflow = WORKFLOW.model_copy(update={"steps": (first, WORKFLOW.steps[1])})
+            engine.detach(_failed(engine, store, workflow), "retry")
+    without, with_a_file = (
+        next(one for one in request.body["spec"]["templates"] if "script" in one) for request in double.requests
+    )
+    assert "artifacts" not in without["outputs"]
+    assert [one["name"] for one in with_a_file["outputs"]["artifacts"]] == ["couler-large-result"]
 
 
 def test_a_retry_is_left_to_an_argo_server_that_is_named(store: RunStore, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from couler.backends.argo.client import logs, objects, retry, verbs
 from couler.backends.argo.client.connection import Connection
 from couler.backends.argo.client.follow import Ledger, follow, look
 from couler.backends.argo.client.objects import workflow_of
+from couler.backends.argo.large import stores_files
 from couler.core.errors import NotFoundError, StateError
 from couler.core.ir.json import thaw
 from couler.core.ir.model import Workflow
@@ -205,7 +206,8 @@ class ArgoEngine:
             self.store.record(record.id, Changes(retry.unended(steps)))
             self.store.update_run(record.id, status="pending", ended=None, message="")
             return
-        again = retry.rewritten(from_text(record.document), steps)
+        workflow = from_text(record.document)
+        again = retry.rewritten(workflow, steps)
         self.store.record(record.id, Changes(retry.changed(again, steps)))
         self._create(
             record,
@@ -215,7 +217,10 @@ class ArgoEngine:
             ended=None,
             message="",
             more=retry.marks(again),
-            options={"kept_outputs": {**record.options.get("kept_outputs", {}), **thaw(again.outputs)}},
+            options={
+                "kept_outputs": {**record.options.get("kept_outputs", {}), **thaw(again.outputs)},
+                "large_values": record.options.get("large_values", stores_files(workflow)),
+            },
         )
 
     def _exists(self, record: RunRecord) -> bool:
