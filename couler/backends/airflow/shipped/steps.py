@@ -362,7 +362,8 @@ class Here:
         Steps of other items of a map are in other scopes; what they come to is not.
         """
         own = f"{self.step.task_group.group_id or ''}." if self.step.task_group is not None else "."
-        inside, outside = [], []
+        inside: list[str] = []
+        outside: list[str] = []
         for task in self.dag.tasks:
             group = task.task_group.group_id if task.task_group is not None else None
             around = group is None or own.startswith(f"{group}.")
