@@ -18,6 +18,7 @@ _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+(-][A-Za-z0
 _RETYPED = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"])
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _NOT_IN_BLOCK = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+_JSON = json.JSONEncoder(ensure_ascii=False)
 _LONGEST_KEY = 120
 _STEP = "  "
 
@@ -44,7 +45,9 @@ def _mapping(data: Mapping[str, Any], start: str, indent: str, lines: list[str],
     """Write a mapping; ``start`` begins its first line, ``indent`` the others; ``known`` are texts written before."""
     for key, value in data.items():
         name = known.get(key) or _text(key, known)
-        if len(name) <= _LONGEST_KEY:
+        if type(value) is str and value in known and len(name) <= _LONGEST_KEY:
+            lines.append(f"{start}{name}: {known[value]}\n")
+        elif len(name) <= _LONGEST_KEY:
             _entry(f"{start}{name}:", value, indent, lines, known)
         else:
             lines.append(f"{start}? {name}\n")
@@ -56,11 +59,7 @@ def _entry(start: str, value: Any, indent: str, lines: list[str], known: dict[st
     """Write one entry of a mapping, whose key has been written into ``start``."""
     kind = type(value)
     if kind is str:
-        text = known.get(value)
-        if text is not None:
-            lines.append(f"{start} {text}\n")
-        else:
-            _scalar(f"{start} ", value, indent + _STEP, lines, known)
+        _scalar(f"{start} ", value, indent + _STEP, lines, known)
     elif value and (kind is dict or isinstance(value, Mapping)):
         lines.append(f"{start}\n")
         inner = indent + _STEP
@@ -79,7 +78,7 @@ def _sequence(
     inner = indent + _STEP
     for item in data:
         first = f"{start}- "
-        if item and isinstance(item, Mapping):
+        if item and (type(item) is dict or isinstance(item, Mapping)):
             _mapping(item, first, inner, lines, known)
         elif item and isinstance(item, (list, tuple)):
             _sequence(item, first, inner, lines, known)
@@ -121,7 +120,8 @@ def _flow(value: Any) -> str:
 
 def _quoted(text: str) -> str:
     """A text in double quotes, where JSON and YAML mean the same."""
-    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
+    text = _JSON.encode(text)
+    return text if text.isprintable() else _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------
