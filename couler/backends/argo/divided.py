@@ -41,9 +41,9 @@ class DividedScope(Scope):
         helpers = {name: _files_to_choose(step) for name, step in self.steps.items()}
         if len(helpers) + sum(helpers.values()) <= self.build.most_tasks:
             return super().body()
-        gates = 0 if self.build.stops else 1
-        weights = {name: 1 + gates + count for name, count in helpers.items()}
-        self._whole = cut(list(self.steps.values()), self.upstream, weights, self.build.most_tasks, self._task_names)
+        weights = {name: 1 + count for name, count in helpers.items()}
+        steps, most, gated = list(self.steps.values()), self.build.most_tasks, not self.build.stops
+        self._whole = cut(steps, self.upstream, weights, most, self._task_names, gated=gated)
         self._here = self._whole
         self._home = {step.name: part for part in self._whole.leaves() for step in part.steps}
         self._passed: dict[tuple[str, Kind, str], str] = {}

@@ -51,7 +51,7 @@ class Part:
 
 
 def cut(steps: Sequence[Step], needs: Mapping[str, Iterable[str]], weights: Mapping[str, int], most: int,
-        names: NameTable) -> Part:  # fmt: skip
+        names: NameTable, *, gated: bool = False) -> Part:  # fmt: skip
     """The steps in parts of at most ``most`` tasks, so that no part needs a later one.
 
     Args:
@@ -60,15 +60,21 @@ def cut(steps: Sequence[Step], needs: Mapping[str, Iterable[str]], weights: Mapp
         weights: Step to the number of tasks that it takes.
         most: Tasks, and parts, that a part may have.
         names: Names of tasks given out so far.
+        gated: Whether a step that waits for one of another part takes one task more.
     """
+    known = {step.name for step in steps}
     pieces: list[list[Step]] = []
+    inside: set[str] = set()
     room = 0
     for step in _side_by_side(steps, needs):
-        room -= weights[step.name]
+        before = known.intersection(needs[step.name]) if gated else frozenset()
+        room -= weights[step.name] + (not before <= inside)
         if room < 0 or not pieces:
             pieces.append([])
-            room = most - weights[step.name]
+            inside = set()
+            room = most - weights[step.name] - bool(before)
         pieces[-1].append(step)
+        inside.add(step.name)
     parts = [Part(names.add(f"{PART}-{number}"), steps=piece) for number, piece in enumerate(pieces, 1)]
     while len(parts) > max(most, 2):
         parts = _in_larger(parts, most, names)
