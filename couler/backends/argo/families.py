@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import TypeAlias
 
@@ -12,14 +12,12 @@ from couler.backends.argo.leaves import Skeleton, skeleton
 from couler.backends.argo.units import Given, ScopeTypes, Text, Unit
 from couler.backends.argo.wire import BRACE, static_text
 from couler.core.ir.evaluate import as_text
-from couler.core.ir.model import Constant, ContainerTask, OutputRef, Step, Value
+from couler.core.ir.model import Constant, ContainerTask, OutputRef, Step
 
 _UNUSUAL = attrgetter(
     "inputs", "foreach", "loop", "secrets", "volumes", "sidecars", "daemon", "engine_options", "allow_failure"
 )
-_SURROUNDINGS = attrgetter(
-    "outputs", "retry", "timeout", "resources", "service_account", "working_dir", "labels", "cache"
-)  # fmt: skip
+_SURROUNDINGS = attrgetter("retry", "timeout", "resources", "service_account", "working_dir", "labels", "cache")
 Key: TypeAlias = Hashable
 
 
@@ -53,6 +51,8 @@ class Families:
         self._varying = varying
         self._read = read
         self._known: dict[Key, Unit] = {}
+        self._numbers: dict[Hashable, int] = {}
+        self._seen: dict[int, int] = {}
 
     def unit(self, step: Step, make: Callable[[Step], Unit]) -> Unit:
         """The unit of a step: a known one with the step's own values, or one that ``make`` makes."""
@@ -61,7 +61,8 @@ class Families:
             return make(step)
         known = self._known.get(fitting.key)
         if known is not None:
-            return replace(known, parameters=dict(zip(known.parameters, fitting.given, strict=True)))
+            given = dict(zip(known.parameters, fitting.given, strict=True))
+            return Unit(known.template, given, {}, known.results, known.files, known.has_status, known.items)
         notes = len(self._build.notes)
         unit = make(step)
         if notes == len(self._build.notes) and not unit.artifacts and list(unit.parameters.values()) == fitting.given:
@@ -75,13 +76,17 @@ class Families:
         common = skeleton(step, task)
         varying = self._varying.get(common, frozenset())
         marks: list[Hashable] = []
-        holes: dict[Value, int] = {}
+        places: dict[tuple[str, str], int] = {}
+        holes: list[Given] = []
         texts: list[Given] = []
         braces = False
         for index, value in enumerate([*task.command, *task.args, *(variable.value for variable in step.env)]):
             if type(value) is OutputRef and value.default is None:
                 whole = OutputRef(step=value.step, output=value.output) if value.path else value
-                marks.append((holes.setdefault(whole, len(holes)), self._scope.type_of(whole), value.path))
+                place = places.setdefault((value.step, value.output), len(holes))
+                if place == len(holes):
+                    holes.append(whole)
+                marks.append((place, self._scope.type_of(whole), value.path))
             elif type(value) is not Constant:
                 return None
             elif index in varying:
@@ -92,5 +97,13 @@ class Families:
             else:
                 marks.append(as_text(value.value))
         read = self._read.get(step.name)
-        key = (common, task.pull_policy, tuple(marks), braces, frozenset(read) if read else None, _SURROUNDINGS(step))
+        around = tuple([self._number(value) for value in (*step.outputs, *_SURROUNDINGS(step))])
+        key = (common, task.pull_policy, tuple(marks), braces, frozenset(read) if read else None, around)
         return _Fitting(key, [*holes, *texts])
+
+    def _number(self, value: Hashable) -> int:
+        """A number that equal values share; one object, which many steps may hold, is looked into once."""
+        found = self._seen.get(id(value))
+        if found is None:
+            found = self._seen[id(value)] = self._numbers.setdefault(value, len(self._numbers))
+        return found

@@ -103,10 +103,9 @@ def varying_texts(steps: Sequence[Step]) -> dict[Skeleton, frozenset[int]]:
             texts = [*step.task.command, *step.task.args, *(variable.value for variable in step.env)]
             first = seen.setdefault(common, texts)
             differs = found.setdefault(common, set())
-            if first is not texts:
-                differs.update(
-                    index for index, text in enumerate(texts) if index not in differs and text != first[index]
-                )
+            for index, text in enumerate(texts):
+                if text is not first[index] and index not in differs and text != first[index]:
+                    differs.add(index)
     return {common: frozenset(indices) for common, indices in found.items()}
 
 

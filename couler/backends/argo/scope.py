@@ -42,7 +42,7 @@ from couler.backends.argo.wire import json_of, literal, member, quoted, wire
 from couler.backends.argo.wrappers import END, exporting, loop, mapping, output_source, pause, shell
 from couler.core.errors import EngineError
 from couler.core.ir.graph import outputs_of as declared_outputs
-from couler.core.ir.graph import references, references_in, statuses, upstream
+from couler.core.ir.graph import references, references_in, statuses, upstream_by
 from couler.core.ir.model import (
     Condition,
     Constant,
@@ -101,14 +101,15 @@ class Scope(ScopeTypes):
         self.exports = exports or {}
         self.outputs = outputs
         self.tasks = task_names(self.steps)
-        self.upstream = {step.name: upstream(step) for step in steps}
+        found = {step.name: references(step) for step in steps}
+        self.upstream = {step.name: upstream_by(found[step.name], step) for step in steps}
         self._task_names = NameTable(self.tasks.values())
         self._choices: list[dict[str, Any]] = []
         self._in_outputs = False
         depths = _depths(self.upstream)
         self.fail_fast = build.stops and max(depths.values(), default=0) < len(depths)
         self.wanted_items = _wanted_items(steps)
-        self.read = _read_outputs(steps, outputs)
+        self.read = _read_outputs(found, steps, outputs)
         self.varying = varying_texts(steps)
         self._guards: dict[str, tuple[str, ...]] = {}
         self._origins: dict[str, frozenset[str]] = {}
@@ -649,13 +650,15 @@ def _wanted_items(steps: Sequence[Step]) -> dict[str, frozenset[str]]:
     return {name: frozenset(outputs) for name, outputs in found.items()}
 
 
-def _read_outputs(steps: Sequence[Step], outputs: Sequence[GroupOutput]) -> dict[str, set[str]]:
-    """Outputs that something in the scope reads, by step."""
+def _read_outputs(
+    read: Mapping[str, Iterable[Value]], steps: Sequence[Step], outputs: Sequence[GroupOutput]
+) -> dict[str, set[str]]:
+    """Outputs that something in the scope reads, by step; ``read`` are the references of each step."""
     found: dict[str, set[str]] = {}
     nodes = [output.value for output in outputs]
     refs = [ref for node in nodes for ref in references_in(node)]
     for step in steps:
-        refs += references(step)
+        refs += read[step.name]
         if step.after_condition is not None:
             refs += references_in(step.after_condition)
     for ref in refs:

@@ -113,6 +113,8 @@ def static_text(text: str, *, before_more: bool = False) -> str:
     >>> static_text("{{workflow.name}} $(X) $HOME")
     '{$(COULER_BRACE)workflow.name}} $$(X) $HOME'
     """
+    if "$" not in text and "{" not in text:
+        return text
     text = text.replace("$", "$$") if before_more else re.sub(r"\$(?=[($])", "$$", text)
     text = text.replace("{{", f"{{$({BRACE})")
     if before_more and text.endswith("{"):
