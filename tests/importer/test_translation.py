@@ -128,6 +128,8 @@ def test_the_report_names_what_only_argo_can_do() -> None:
         ("ARGO041", "spec.templates[again].more"),
         ("ARGO021", "spec.templates[main].maybe.when"),
         ("ARGO021", "spec.templates[main].pattern.when"),
+        ("ARGO061", "spec.templates[main].maybe.when"),
+        ("ARGO061", "spec.templates[main].pattern.when"),
     }
     paths = {one.path for one in report if one.code == "ARGO060"}
     assert {"spec.templates[flip].memoize.key", "spec.templates[main].maybe.hooks.exit", "spec.hooks.running"} <= paths

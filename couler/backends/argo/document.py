@@ -15,7 +15,7 @@ from couler.backends.argo.exits import exit_template, exports, reads_failures
 from couler.backends.argo.inline import within_cap
 from couler.backends.argo.large import stores_files
 from couler.backends.argo.names import object_name, parameter_name, task_name
-from couler.backends.argo.options import CRON, METADATA, options_of
+from couler.backends.argo.options import CRON, METADATA, entry_fields, options_of
 from couler.backends.argo.patches import combined
 from couler.backends.argo.wire import wire
 from couler.core.errors import ConfigError, EngineError, near
@@ -120,9 +120,8 @@ _OF_STEPS = ("entrypoint", "onExit", "templates", "volumeClaimTemplates", PATCH)
 
 
 def _spec(workflow: Workflow, build: Build) -> dict[str, Any]:
-    spec: dict[str, Any] = {"entrypoint": build.templates.reserve(task_name(workflow.name))}
-    if workflow.exit_handlers:
-        spec["onExit"] = build.templates.reserve(EXIT)
+    exits = {"onExit": build.templates.reserve(EXIT)} if workflow.exit_handlers else {}
+    spec: dict[str, Any] = {"entrypoint": build.templates.reserve(task_name(workflow.name)), **exits}
     if workflow.parameters:
         spec["arguments"] = {"parameters": [_parameter(parameter) for parameter in workflow.parameters]}
     if workflow.parallelism is not None:
@@ -135,6 +134,7 @@ def _spec(workflow: Workflow, build: Build) -> dict[str, Any]:
     build.tells_failures = reads_failures(workflow)
     scope = DividedScope(workflow.steps, workflow.parameters, workflow.outputs, build, top=True, exports=names)
     entry = {"name": spec["entrypoint"], **scope.body()}
+    merge(entry, entry_fields(workflow))
     last = [{"name": EXIT, **exit_template(workflow, build, names)}] if workflow.exit_handlers else []
     if build.claims:
         spec["volumeClaimTemplates"] = list(build.claims.values())

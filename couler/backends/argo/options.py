@@ -54,6 +54,28 @@ def options_of(holder: Workflow | Step) -> dict[str, Any]:
     return found
 
 
+def entry_fields(workflow: Workflow) -> dict[str, Any]:
+    """What an imported document says of the template that runs first and couler has no word for.
+
+    Its outputs and targets name steps as the document calls them, and have no meaning here.
+
+    >>> layout = {"first": {"parallelism": 2, "dag": {"failFast": False, "target": "a"}, "outputs": {}}}
+    >>> entry_fields(Workflow(name="w", engine_options={"argo": {"layout": layout}}))
+    {'parallelism': 2, 'dag': {'failFast': False}}
+    """
+    first: dict[str, Any] = thaw(workflow.engine_options.get(ENGINE, {}).get(LAYOUT, {}).get("first", {}))
+    found = {name: value for name, value in first.items() if name in OF_ENTRY}
+    fail_fast = first.get("dag", {}).get("failFast")
+    return found if fail_fast is None else {**found, "dag": {"failFast": fail_fast}}
+
+
+OF_ENTRY: Final = (
+    "activeDeadlineSeconds", "annotations", "failFast", "metadata", "metrics", "parallelism", "retryStrategy",
+    "synchronization", "timeout",
+)  # fmt: skip
+"""Fields of the template that runs first that mean the same whatever steps are in it."""
+
+
 def runs_a_container(step: Step) -> bool:
     """Whether the template of a step has a container or a script."""
     return isinstance(step.task, FunctionTask | ScriptTask | ContainerTask)

@@ -59,6 +59,17 @@ def test_files_of_groups_are_refused_with_what_to_do() -> None:
     assert raised.value.hint == "store the file at a URL, and hand on the URL"
 
 
+def test_a_workflow_may_be_called_like_the_template_of_its_exit_handlers() -> None:
+    def declare() -> None:
+        writes()
+        with couler.on_exit():
+            couler.run_container(IMAGE, ["true"], step_name="tells")
+
+    made = couler.workflow(name="exit-handlers")(declare).build()
+
+    assert list(_templates(made)) == ["exit-handlers-2", "writes", "tells", "exit-handlers"]
+
+
 def test_repeated_groups_are_noted_where_handlers_ask_for_failures() -> None:
     def declare() -> None:
         couler.concurrent([boom], subtasks=True)[0].named("deep").with_(retry=1)

@@ -126,7 +126,7 @@ def test_a_field_of_a_newer_version_is_refused() -> None:
 
 
 def test_tags_are_texts_of_any_type() -> None:
-    made = document(with_step_options(activeDeadlineSeconds="{{workflow.parameters.x}}", priorityClassName="{{x}}"))
+    made = document(with_step_options(activeDeadlineSeconds="{{y}}", priorityClassName="{{x}}"))
     assert template(made, "train")["priorityClassName"] == "{{x}}"
 
 

@@ -153,6 +153,11 @@ CASES = [
         {"matchExpressions": [{"key": "zone", "operator": "In"}]}]})), NOBODY, "the operator 'In' and no 'values'"),
     Case("affinity", "no topology", around(leaf(affinity={"podAntiAffinity": {
         "requiredDuringSchedulingIgnoredDuringExecution": [{"labelSelector": {}}]}})), SCHEMA, "no 'topologyKey'"),
+    Case("broken-tag", "a step", workflow(dag(task(arguments=parameters(p="{{steps.x.outputs.result}}"))), leaf(
+        inputs={"parameters": [{"name": "p"}]})), LINT, "'steps.x', which this template does not have"),
+    Case("broken-tag", "an input", around(with_container(args=["{{inputs.parameters.x}}"])), LINT, "the input 'x'"),
+    Case("broken-tag", "a parameter", around(with_container(args=["{{workflow.parameters.x}}"])), LINT,
+         "the parameter 'x', which the workflow does not have"),
     Case("template-count", "201", workflow(dag(task()), leaf(), *[leaf(f"t{n}") for n in range(199)]), SCHEMA, "201"),
     Case("task-count", "201", workflow(dag(*[task(f"t{n}") for n in range(201)]), leaf()), SCHEMA, "201"),
     Case("task-count", "none", workflow(dag()), BOTH, "no tasks"),
@@ -324,7 +329,7 @@ SOUND = {
     "a command by default": workflow(
         dag(task()), {"name": "leaf", "container": {"image": "x"}}, templateDefaults={"container": {"command": ["x"]}}
     ),
-    "a cache": memoized(key="{{inputs.parameters.p}}-1", maxAge="1h30m"),
+    "a cache": memoized(key="{{workflow.name}}-1", maxAge="1h30m"),
     "a cron workflow": cron("c" * 52, around(leaf(), arguments=parameters(p="1"))),
     "a template with an open argument": template_object("t", around(leaf(), arguments=parameters("p"))),
     "a large source": around(

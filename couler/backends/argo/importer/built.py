@@ -69,17 +69,29 @@ def rest_of(template: Mapping[str, Any], rebuilt: Mapping[str, Any]) -> dict[str
     return {} if found is NOTHING else dict(found)
 
 
-def places(rest: Mapping[str, Any], before: str = "", depth: int = 2) -> Iterator[str]:
-    """Where the parts of options stood, two levels deep.
+_NAMING = re.compile(r"\{\{[^}]*\b(?:steps|tasks|inputs|workflow\.parameters|item)\b")
 
-    >>> list(places({"container": {"lifecycle": {}, "tty": True}, "memoize": {"key": "k"}}))
-    ['container.lifecycle', 'container.tty', 'memoize.key']
+
+def code_of(value: Any) -> str:
+    """The code of what is kept as an option: whether it names parts of the document, which couler calls otherwise.
+
+    >>> code_of({"key": "{{inputs.parameters.x}}"}), code_of({"key": "k"})
+    ('ARGO061', 'ARGO060')
+    """
+    return "ARGO061" if _NAMING.search(str(thaw(value))) else "ARGO060"
+
+
+def places(rest: Mapping[str, Any], before: str = "", depth: int = 2) -> Iterator[tuple[str, str]]:
+    """The codes of the parts of options and where they stood, two levels deep.
+
+    >>> list(places({"container": {"lifecycle": {}, "tty": True}, "memoize": {"key": "{{item}}"}}))
+    [('ARGO060', 'container.lifecycle'), ('ARGO060', 'container.tty'), ('ARGO061', 'memoize.key')]
     """
     for key, value in rest.items():
         path = f"{before}{key}"
         if isinstance(value, Mapping) and value and depth > 1:
             yield from places(value, f"{path}.", depth - 1)
         elif named(value) and value and depth > 1:
-            yield from (f"{path}[{name_of(item)}]" for item in value)
+            yield from ((code_of(item), f"{path}[{name_of(item)}]") for item in value)
         else:
-            yield path
+            yield code_of(value), path

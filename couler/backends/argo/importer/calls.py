@@ -223,8 +223,8 @@ def settled(
         spelled = {word: rest.pop(word) for word in _SPELLED if word in rest and _is_translated(word, step)}
         if spelled:
             facts.setdefault("spelling", {})[step.name] = spelled
-        for place in places(rest):
-            templates.note("ARGO060", f"{path}.{step.name}.{place}")
+        for code, place in places(rest):
+            templates.note(code, f"{path}.{step.name}.{place}")
         steps.append(with_options(step, {"task": rest}) if rest else step)
     return tuple(steps)
 

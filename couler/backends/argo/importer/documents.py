@@ -18,6 +18,7 @@ from couler.backends.argo.importer.stores import read_location
 from couler.backends.argo.importer.tags import NOWHERE, Reading, Writing
 from couler.backends.argo.importer.templates import TemplateReader, default_of
 from couler.backends.argo.importer.types import calls_of
+from couler.backends.argo.options import OF_ENTRY
 from couler.core.ir import model as ir
 from couler.core.ir.json import thaw
 from couler.core.ir.rules.schedules import cron_trouble
@@ -258,8 +259,8 @@ def _carried(document: Mapping[str, Any], workflows: list[ir.Workflow], findings
     rest = missing(document, write_document(workflows))
     if rest is NOTHING:
         return workflows
-    for place in places(rest, depth=3):
-        finding = Finding("ARGO060", place)
+    for code, place in places(rest, depth=3):
+        finding = Finding(code, place)
         if finding not in findings and not place.startswith("spec.templates"):
             findings.append(finding)
     spec = dict(rest.get("spec", {}))
@@ -269,7 +270,7 @@ def _carried(document: Mapping[str, Any], workflows: list[ir.Workflow], findings
         spec = dict(spec.get("workflowSpec", {}))
         options |= {CRON: cron} if cron else {}
     templates = {name_of(item): dict(item) for item in spec.pop("templates", ())}
-    workflows = [_with_first(one, templates) for one in workflows]
+    workflows = [_with_first(one, templates, findings) for one in workflows]
     spec |= {"templates": list(templates.values())} if templates else {}
     options = {**spec, **options, **({"metadata": rest["metadata"]} if "metadata" in rest else {})}
     first = workflows[0]
@@ -280,7 +281,7 @@ def _with_argo(workflow: ir.Workflow, options: Mapping[str, Any]) -> ir.Workflow
     return ir.Workflow(**{**workflow.__dict__, "engine_options": {"argo": options}})
 
 
-def _with_first(workflow: ir.Workflow, templates: dict[str, dict[str, Any]]) -> ir.Workflow:
+def _with_first(workflow: ir.Workflow, templates: dict[str, dict[str, Any]], findings: list[Finding]) -> ir.Workflow:
     """The workflow with what was left of the template that runs first, which is taken out of ``templates``."""
     layout = thaw(workflow.engine_options["argo"]["layout"])
     root = layout.get("entrypoint") or layout.get("root")
@@ -288,7 +289,13 @@ def _with_first(workflow: ir.Workflow, templates: dict[str, dict[str, Any]]) -> 
     rest.pop("name", None)
     if not rest:
         return workflow
-    if "kind" in layout.get("templates", {}).get(root, {}):
+    is_nested = "kind" in layout.get("templates", {}).get(root, {})
+    spec = "spec.workflowSpec" if layout.get("kind") == "CronWorkflow" else "spec"
+    for code, field in places(rest):
+        is_lost = is_nested and field.partition(".")[0] not in OF_ENTRY and field != "dag.failFast"
+        finding = Finding("ARGO061" if is_lost else code, f"{spec}.templates[{root}].{field}")
+        findings += [finding] if finding not in findings else []
+    if is_nested:
         return _with_argo(workflow, {"layout": {**layout, "first": rest}})
     if "script" in rest:
         rest["container"] = rest.pop("script")

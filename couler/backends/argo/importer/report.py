@@ -24,7 +24,11 @@ CODES: Mapping[str, tuple[str, Outcome, str]] = {
     "ARGO023": ("depends", "argo only", "statuses that couler does not tell apart; elsewhere the nearest one counts"),
     "ARGO024": ("loop", "translated", "a map over a list"),
     "ARGO025": ("withSequence", "argo only", "a sequence whose bounds are known only at run time"),
-    "ARGO030": ("tag", "argo only", "a value that only Argo knows; elsewhere the text stays as it is"),
+    "ARGO030": (
+        "tag",
+        "argo only",
+        "a value that only Argo knows; elsewhere, and in what `couler compile` writes, the text stays as it is",
+    ),
     "ARGO031": (
         "source",
         "translated",
@@ -42,6 +46,7 @@ CODES: Mapping[str, tuple[str, Outcome, str]] = {
     "ARGO044": ("templateRef", "translated", "a template of another object that was given too"),
     "ARGO050": ("artifact", "argo only", "a file from a place that couler cannot name"),
     "ARGO060": ("field", "carried", "kept as an option for Argo, without effect elsewhere"),
+    "ARGO061": ("field", "argo only", "names parts of the document, so that only `couler import --to argo` keeps it"),
 }
 """Code to the construct, what became of it, and what that means. Codes never change their meaning."""
 

@@ -242,8 +242,8 @@ class TemplateReader:
         rest = rest_of(template, TemplateWriter(self.facts).of_step(built.step, key))
         if "script" in rest:
             rest["container"] = rest.pop("script")
-        for place in places(rest):
-            self.note("ARGO060", f"{path}.{place}")
+        for code, place in places(rest):
+            self.note(code, f"{path}.{place}")
         if not rest:
             return
         if self.facts.get(key, {}).get("kind") == "leaf":

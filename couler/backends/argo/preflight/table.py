@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from couler.backends.argo.preflight import flow, names, objects, shapes, sizes, values
+from couler.backends.argo.preflight import flow, names, objects, shapes, sizes, tags, values
 from couler.backends.argo.preflight.findings import Rule
 
 SCHEMA: Final = "the API server checks it (Argo's CRDs, manifests/base/crds/full)"
@@ -193,6 +193,10 @@ RULES: Final = (
         "unprintable-value", "error", values.unprintable,
         "Argo's replacement fails on it: the result is invalid JSON (argo-workflows 15512)",
         "pass it as JSON with the character escaped, or as a file",
+    ),
+    Rule(
+        "broken-tag", "error", tags.broken, f"there is nothing that it could stand for; {LINT}",
+        "name what is there; the tags of an imported document are kept by `couler import --to argo` only",
     ),
     Rule(
         "torn-expression", "error", values.torn_expressions,
