@@ -30,15 +30,16 @@ def large_outputs(
 ) -> dict[str, frozenset[str]]:
     """Outputs of which any size arrives, by step: plain functions give them, and nothing else takes them.
 
-    A plain function runs once, is not cached, and its failure is not an outcome. It takes a value directly, whole or a
-    part of it, and not as a piece of a list or of a text, as one of several, or with a default.
+    A plain function runs once, is not cached, its failure is not an outcome, and no exit handler reads its outputs, so
+    that no template stands around it. It takes a value directly, whole or a part of it, and not as a piece of a list or
+    of a text, as one of several, or with a default.
 
     Args:
         steps: The steps of a scope.
         outputs: Outputs of the scope.
         exports: Outputs that exit handlers read.
     """
-    plain = {step.name: step for step in steps if _is_plain(step)}
+    plain = {step.name: step for step in steps if step.name not in exports and _is_plain(step)}
     taken = Counter(output for step in plain.values() for output in _taken(step))
     read = Counter(_output(ref) for ref in _references(steps, outputs) if isinstance(ref, OutputRef))
     return {
@@ -48,7 +49,6 @@ def large_outputs(
             if output.type not in _NEVER_LARGE and read[name, output.name] == taken[name, output.name]
         )
         for name, step in plain.items()
-        if name not in exports  # a template stands around it that hands on parameters only
     }
 
 

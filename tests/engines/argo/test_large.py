@@ -154,6 +154,12 @@ def _an_exit_handler() -> None:
         length(found)
 
 
+def _an_exit_handler_of_the_reader() -> None:
+    size = length(text(5))
+    with couler.on_exit():
+        length(size)
+
+
 @couler.workflow
 def inside(given: str) -> None:
     length(given)
@@ -167,7 +173,8 @@ def _a_group() -> None:
     "flow",
     [
         _a_condition, _a_map, _a_mapped_step_beside_its_items, _a_list, _a_container, _an_output_of_the_workflow,
-        _a_default, _a_cached_step, _a_cached_reader, _a_failure_that_is_an_outcome, _an_exit_handler, _a_group,
+        _a_default, _a_cached_step, _a_cached_reader, _a_failure_that_is_an_outcome, _an_exit_handler,
+        _an_exit_handler_of_the_reader, _a_group,
     ],
     ids=lambda flow: flow.__name__.lstrip("_"),
 )  # fmt: skip
