@@ -1,8 +1,9 @@
 """Run one function of a workflow inside a container, where an engine has laid out its source and its inputs.
 
-Needs nothing but a Python of 3.8 or later. Engines ship this text after that of `couler.runner.function`, compressed,
-in the variable ``COULER_RUNNER`` (see `shipped`), and start it as ``python3 -c LOADER PAYLOAD SOURCE`` with
-`LOADER`. The payload is the JSON that `couler.runner.function.run` takes, without ``source``, and with these keys:
+Needs nothing but a Python of 3.8 or later. Engines ship this text after those of `couler.runner.function` and
+`couler.runner.value_types`, compressed, in the variable ``COULER_RUNNER`` (see `shipped`), and start it as
+``python3 -c LOADER PAYLOAD SOURCE`` with `LOADER`. The payload is the JSON that `couler.runner.function.run` takes,
+without ``source``, and with these keys:
 
 - ``paths``: input name to the keys that lead to its value in what was given for it;
 - ``types``: input name to its type, unless it may be anything;
@@ -26,7 +27,8 @@ import os
 import re
 import sys
 
-from couler.runner.function import StepError, describe, run  # not shipped: both files are one text there
+from couler.runner.function import StepError, describe, run  # not shipped: all files are one text there
+from couler.runner.value_types import mismatch
 
 TYPE_CHECKING = False  # the module typing costs milliseconds
 if TYPE_CHECKING:
@@ -63,9 +65,10 @@ def shipped() -> str:
     import zlib
 
     import couler.runner.function
+    import couler.runner.value_types
 
     texts = []
-    for path in (couler.runner.function.__file__, __file__):
+    for path in (couler.runner.function.__file__, couler.runner.value_types.__file__, __file__):
         with open(path, encoding="utf-8") as file:
             texts.append("".join(line for line in file if not line.startswith(("from couler", "from __future__"))))
     whole = "from __future__ import annotations\n" + "\n".join(texts)
@@ -133,37 +136,9 @@ def _is_marked(value: Any) -> bool:
 
 
 def _check_type(what: str, wanted: str, value: Any) -> None:
-    """Raise StepError when a value does not fit a type, as `couler.core.ir.types.mismatch` decides it."""
-    if not _fits(wanted, value):
-        kind = _KINDS.get(type(value), "object")
-        text = repr(value) if kind == "str" else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        shown = kind if kind == "null" else f"{kind} {text:.60}"
-        raise StepError(f"{what}: expected {wanted}, got {shown}")
-
-
-_KINDS = {type(None): "null", bool: "bool", int: "int", float: "float", str: "str", list: "list"}
-
-
-def _fits(wanted: str, value: Any) -> bool:
-    kind = _KINDS.get(type(value), "object")
-    for one in _alternatives(wanted):
-        if one in ("any", kind) or (one == "float" and kind == "int"):
-            return True
-        if one.startswith("list[") and kind == "list" and all(_fits(one[5:-1], item) for item in value):
-            return True
-    return False
-
-
-def _alternatives(text: str) -> list[str]:
-    """The parts of a type between the bars that stand in no brackets."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += {"[": 1, "]": -1}.get(character, 0)
-        if character == "|" and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [part.strip() for part in parts]
+    """Raise StepError when a value does not fit a type."""
+    if problem := mismatch(wanted, value):
+        raise StepError(f"{what}: {problem}")
 
 
 def _install(packages: list[str]) -> None:
