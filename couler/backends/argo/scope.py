@@ -510,6 +510,11 @@ class Scope(ScopeTypes):
         read, told = self.read.get(step.name, set()), self.exports.get(step.name, {})
         if isinstance(step.task, GroupTask):
             unit = self._group(step, step.task)
+            if build.tells_failures and step.loop is not None:
+                build.note(
+                    f"exit handlers are told of failed steps in '{self.path}{step.name}', and not of the loop itself when "
+                    "it reaches its bound"
+                )
         else:
             plain = step.foreach is None and step.loop is None
             mapped = direct and step.foreach is not None

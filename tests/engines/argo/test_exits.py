@@ -19,6 +19,11 @@ def boom() -> int:
     raise RuntimeError("boom")
 
 
+@couler.step
+def grow(number: int) -> int:
+    return number + 1
+
+
 def writes() -> Any:
     return couler.run_container(IMAGE, ["sh", "-c", "echo > made.txt"], output={"made": "made.txt"}, step_name="writes")
 
@@ -78,3 +83,18 @@ def test_repeated_groups_are_noted_where_handlers_ask_for_failures() -> None:
 
     [note] = [one for one in couler.compile(_built(declare), "argo").notes if "exit handlers" in one]
     assert note.startswith("exit handlers are told of failed steps in 'deep' also when a further attempt succeeds")
+
+
+def test_loops_of_groups_are_noted_where_handlers_ask_for_failures() -> None:
+    def body(number: int) -> Any:
+        return grow(number)
+
+    def declare() -> None:
+        couler.loop(body, 1, until=lambda number: number > 5, max_iterations=2, carry={"number": "result"}).named(
+            "again"
+        )
+        with couler.on_exit():
+            couler.run_container(IMAGE, ["echo"], [couler.failed_steps()], step_name="tells")
+
+    [note] = [one for one in couler.compile(_built(declare), "argo").notes if "exit handlers" in one]
+    assert note.endswith("in 'again', and not of the loop itself when it reaches its bound")
