@@ -512,8 +512,8 @@ class Scope(ScopeTypes):
             unit = self._group(step, step.task)
             if build.tells_failures and step.loop is not None:
                 build.note(
-                    f"exit handlers are told of failed steps in '{self.path}{step.name}', and not of the loop itself when "
-                    "it reaches its bound"
+                    f"exit handlers are told of failed steps in '{self.path}{step.name}', and not of the loop itself "
+                    "when it reaches its bound"
                 )
         else:
             plain = step.foreach is None and step.loop is None
