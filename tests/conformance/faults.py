@@ -224,7 +224,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "exit handlers are dropped", "argo", f"{ARGO}/document.py",
-        'spec["onExit"] = build.templates.reserve(EXIT)', "build.templates.reserve(EXIT)", PLAYED + "exit",
+        'exits = {"onExit": build.templates.reserve(EXIT)} if', "exits = {} if", PLAYED + "exit",
     ),
     Fault(
         "exit handlers run on every outcome", "argo", f"{ARGO}/exits.py",
@@ -241,6 +241,18 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "features are declared that cannot be written", "argo", f"{ARGO}/backend.py",
         "feature for feature in FEATURES if feature not in _REFUSED", "feature for feature in FEATURES", "test_backends",
+    ),
+    Fault(
+        "a large value passes where a condition reads it", "argo", f"{ARGO}/large.py",
+        "and read[name, output.name] == taken[name, output.name]", "and True", PLAYED + "large",
+    ),
+    Fault(
+        "the artifact of a large value must always be there", "argo", f"{ARGO}/large.py",
+        '"archive": {"none": {}},\n        "optional": True,', '"archive": {"none": {}},', PLAYED + "large",
+    ),
+    Fault(
+        "a value that looks like a mark is taken for one", "argo", "runner/container.py",
+        "if size <= limit and not _is_marked(value):", "if size <= limit:", PLAYED + "large",
     ),
 )  # fmt: skip
 """Planted one at a time by ``python -m tests.conformance.mutate``."""
