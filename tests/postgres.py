@@ -16,7 +16,7 @@ SERVER_USER = "postgres"
 
 def reason_missing() -> str:
     """Why no server can be started here; empty when one can."""
-    if _programs() is None:
+    if programs() is None:
         return "no pg_ctl in PATH or /usr/lib/postgresql/*/bin (apt-get install postgresql)"
     if os.getuid() == 0 and shutil.which("runuser") is None:
         return "PostgreSQL refuses to run as root, and there is no runuser"
@@ -30,21 +30,21 @@ def server() -> Iterator[str]:
     Raises:
         FileNotFoundError: There is no PostgreSQL; ``reason_missing`` tells it beforehand.
     """
-    programs = _programs()
-    if programs is None:
+    found = programs()
+    if found is None:
         raise FileNotFoundError(reason_missing())
     folder = Path(tempfile.mkdtemp(prefix="couler-postgres-", dir="/tmp"))
     try:
         if os.getuid() == 0:
             shutil.chown(folder, SERVER_USER)
         data, port = folder / "data", free_port()
-        _run(programs / "initdb", "-D", data, "-U", "couler", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C")
+        _run(found / "initdb", "-D", data, "-U", "couler", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C")
         options = f"-p {port} -k '' -c listen_addresses=127.0.0.1 -c fsync=off -c shared_buffers=16MB"
-        _run(programs / "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-o", options, "start")
+        _run(found / "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-o", options, "start")
         try:
             yield f"postgresql://couler@127.0.0.1:{port}"
         finally:
-            _run(programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+            _run(found / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -56,10 +56,11 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-def _programs() -> Path | None:
+def programs() -> Path | None:
+    """The folder of PostgreSQL's programs."""
     found = shutil.which("pg_ctl")
     if found:
-        return Path(found).parent
+        return Path(found).resolve().parent
     installed = Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")
     return next((program.parent for program in sorted(installed, reverse=True)), None)
 

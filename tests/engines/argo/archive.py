@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
 
+from tests import postgres
 from tests.engines.argo.builds import Argo
 from tests.engines.kubernetes.api import Object
 from tests.engines.kubernetes.node import Node
@@ -28,11 +27,6 @@ _AS_SERVER_USER = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-g
 """PostgreSQL refuses to run as root."""
 
 
-def tools_missing() -> str:
-    """Why there can be no database here, or nothing."""
-    return "" if _programs() else "there is no PostgreSQL: apt-get install postgresql"
-
-
 def start_database(node: Node, namespace: str) -> Object:
     """Start PostgreSQL with an empty database; gives Argo's settings for it.
 
@@ -40,7 +34,7 @@ def start_database(node: Node, namespace: str) -> Object:
         node: The node.
         namespace: Where Argo looks for the user and the password.
     """
-    programs = _programs()
+    programs = postgres.programs()
     assert programs is not None
     node.inside.run("install", "--directory", "--owner=postgres", _FOLDER)
     initdb = (f"{programs}/initdb", f"--pgdata={_FOLDER}/data", f"--username={_USER}", "--auth=trust", "--no-sync")
@@ -92,10 +86,3 @@ def start_server(node: Node, argo: Argo, namespace: str) -> str:
     address = f"http://127.0.0.1:{PORT}/"
     node.until(lambda: node.inside.succeeds("curl", "--silent", "--fail", address), "the argo-server answers")
     return f"http://127.0.0.1:{node.inside.ports['argo-server']}"
-
-
-def _programs() -> Path | None:
-    """The folder of PostgreSQL's programs."""
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    found = shutil.which("initdb") or next(iter(reversed(installed)), None)
-    return Path(found).resolve().parent if found else None

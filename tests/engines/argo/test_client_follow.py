@@ -194,6 +194,29 @@ def test_nodes_in_argos_database_are_read_through_the_server(store: RunStore, tm
     assert double.requests[0].path == "/api/v1/workflows/ml/w-1"
 
 
+def test_a_workflow_is_deleted_with_its_nodes_in_argos_database(store: RunStore, tmp_path: Path) -> None:
+    ledger = _ledger(store, tmp_path)
+    running = _state("Running", "Running")
+    gone = {**running, "status": {"phase": "Running", "offloadNodeStatusVersion": "fnv:1"}}
+    answers = (Answer(200, running), Answer(lines=(_event("DELETED", gone),)))
+    with serving(*answers) as cluster, serving(refusal(404, "NotFound", "no w-1")) as double:
+        ledger.server = Server(double.url, "ml")
+        assert follow(cluster.connection(tmp_path), "w-1", ledger) == "cancelled"
+    assert store.step("run-1", "a").status == "cancelled"
+
+
+def test_a_server_of_another_cluster_ends_the_following_and_not_the_run(store: RunStore, tmp_path: Path) -> None:
+    ledger = _ledger(store, tmp_path)
+    offloaded = {**_state("Running"), "status": {"phase": "Running", "offloadNodeStatusVersion": "fnv:1"}}
+    unknown = refusal(404, "NotFound", "no w-1")
+    with serving(Answer(200, offloaded), Answer(200, offloaded)) as cluster, serving(unknown, unknown) as double:
+        ledger.server = Server(double.url, "ml")
+        connection = cluster.connection(tmp_path)
+        with pytest.raises(EngineError, match="does not know the workflow 'w-1'"):
+            follow(connection, "w-1", ledger)
+    assert store.run("run-1").status == "pending"
+
+
 def test_a_follower_that_missed_the_end_finds_it_in_the_archive(store: RunStore, tmp_path: Path) -> None:
     ledger = _ledger(store, tmp_path)
     page = {"items": [{"metadata": {"uid": "u-1", "name": "w-1"}}]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +16,13 @@ import couler
 from couler.backends.argo.client.server import Server
 from couler.core.errors import EngineError, NotFoundError
 from couler.driver.handle import Run
-from tests.engines.argo import archive, cluster
+from tests import postgres
+from tests.engines.argo import cluster
 from tests.engines.argo.cluster import Cluster
-from tests.engines.argo.test_client_cluster import Place, numbers, pipeline
+from tests.engines.argo.test_client_cluster import Place, numbers, pipeline, sleeps
 from tests.engines.kubernetes.tools import reason_to_skip
 
-WHY_NOT = reason_to_skip(cluster.build) or archive.tools_missing()
+WHY_NOT = reason_to_skip(cluster.build) or postgres.reason_missing()
 pytestmark = [pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT), pytest.mark.timeout(600)]
 
 ARCHIVED = "workflows.argoproj.io/workflow-archiving-status"
@@ -183,6 +185,21 @@ def test_an_archived_run_that_failed_is_retried(place: Place) -> None:
     run.retry()
     assert run.status == "succeeded"
     assert run.output("result", "picky") == [0, 10, 20]
+
+
+def test_a_run_that_is_deleted_while_it_is_followed_ends_as_cancelled(place: Place) -> None:
+    run = place.submit(sleeps)
+    place.until(run, lambda run: "nap" in run.steps and run.steps["nap"].status == "running")
+    told = threading.Event()
+    follow = place.again(run)._engine.execute
+    follower = threading.Thread(target=follow, args=(run.id, "resume", lambda _: told.set()))
+    follower.start()
+    assert told.wait(60)
+    workflows = f"/apis/argoproj.io/v1alpha1/namespaces/{place.namespace}/workflows"
+    place.cluster.api.delete(f"{workflows}/{place.objects(run)[0]['metadata']['name']}")
+    follower.join(60)
+    assert run.status == "cancelled"
+    assert run.steps["nap"].status == "cancelled"
 
 
 # --- the server itself ------------------------------------------------------------------------------------------------

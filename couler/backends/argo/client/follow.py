@@ -19,7 +19,7 @@ from couler.backends.argo.client.nodes import is_offloaded
 from couler.backends.argo.client.objects import get
 from couler.backends.argo.client.retrying import AnswerError, Patience, explained
 from couler.backends.argo.client.snapshot import Snapshot, snapshot
-from couler.core.errors import NotFoundError
+from couler.core.errors import EngineError, NotFoundError
 from couler.core.ir.model import Workflow
 from couler.runs import AttemptRecord, Changes, EventRecord, RunStore, StepRecord
 from couler.runs.records import ENDED
@@ -35,6 +35,10 @@ UNWATCHED_PAUSE = 2.0
 """Seconds between two looks where watching is not allowed."""
 GONE = "the workflow was deleted from the cluster"
 _PATIENT = Patience(total=600.0)
+
+
+class UnknownToServerError(EngineError):
+    """The cluster has a workflow object, and its argo-server has not: it is another's, or the object went meanwhile."""
 
 
 class Ledger:
@@ -70,7 +74,7 @@ class Ledger:
     def write(self, found: Mapping[str, Any]) -> Snapshot:
         """Write how the run stands; gives it."""
         if self.server is not None and is_offloaded(found):
-            found = self.server.workflow(str(found["metadata"]["name"]))
+            found = self._whole(self.server, str(found["metadata"]["name"]))
         snap = snapshot(self.workflow, found, self.run_id)
         name = str(found["metadata"]["name"])
         with _alone(self.folder):
@@ -79,6 +83,16 @@ class Ledger:
                 self._compare(record.status in ENDED, name, snap)
         self._tell(snap)
         return snap
+
+    @staticmethod
+    def _whole(server: Server, name: str) -> dict[str, Any]:
+        try:
+            return server.workflow(name)
+        except NotFoundError as error:
+            raise UnknownToServerError(
+                f"the argo-server {server.url} does not know the workflow '{name}'",
+                "name the argo-server of the cluster that the run is on with --server",
+            ) from error
 
     def write_archived(self, name: str) -> bool:
         """Write how a workflow object ended that exists no more; says whether the archive has it."""
@@ -170,7 +184,7 @@ def follow(connection: Connection, name: str, ledger: Ledger) -> str:
     Raises:
         EngineUnreachableError: The cluster gave no answer for ten minutes; the run itself goes on.
     """
-    failures = 0
+    failures, is_unknown = 0, False
     while True:
         try:
             found = connection.ask("GET", f"{connection.workflows}/{name}", doing=f"read '{name}'", patience=_PATIENT)
@@ -178,12 +192,17 @@ def follow(connection: Connection, name: str, ledger: Ledger) -> str:
             if not ledger.write_archived(name):
                 ledger.gone()
             return ledger.store.run(ledger.run_id).status
-        snap = ledger.write(found)
-        if snap.status in ENDED:
-            return snap.status
         try:
+            snap = ledger.write(found)
+            if snap.status in ENDED:
+                return snap.status
             ended = _watch(connection, name, str(found["metadata"]["resourceVersion"]), ledger)
-            failures = 0
+            failures, is_unknown = 0, False
+        except UnknownToServerError:
+            if is_unknown:
+                raise
+            is_unknown = True
+            continue
         except AnswerError as error:
             if not (error.is_transient or error.code in (403, 410)):
                 raise explained(error, f"watch '{name}'", connection.where) from error
@@ -214,7 +233,8 @@ def _watch(connection: Connection, name: str, version: str, ledger: Ledger) -> s
                 code = int(found.get("code") or 500)
                 raise AnswerError(code, str(found.get("reason")), str(found.get("message")))
             if kind == "DELETED":
-                ledger.write(found)
+                with contextlib.suppress(UnknownToServerError):  # what is deleted, the server has not any more
+                    ledger.write(found)
                 ledger.gone()
                 return ledger.store.run(ledger.run_id).status
             if kind in ("ADDED", "MODIFIED"):
