@@ -14,8 +14,8 @@ IMAGE = "python:3.11-slim"
 """Where functions and scripts run that name no image."""
 LIMIT = 256 * 1024
 """Bytes that one value may have: what Argo keeps of a standard output, and what fits into its objects."""
-LARGEST = 16 * 1024 * 1024
-"""Bytes that a value may have which goes from function to function as an artifact, as on this machine."""
+LARGEST = 1024 * 1024
+"""Bytes that a value may have which goes from function to function as an artifact: the default of the settings."""
 PATCH = "podSpecPatch"
 _OF_CALL = (*CALLS, "arguments")
 

@@ -10,6 +10,7 @@ import pytest
 import couler
 from couler.backends.argo.client.retry import rewritten
 from couler.backends.argo.client.snapshot import snapshot
+from couler.config import load_settings
 from couler.core.ir.model import Workflow
 from couler.driver.prepare import prepare
 from couler.runs.records import StepRecord
@@ -209,6 +210,14 @@ def test_the_setting_of_the_largest_value_holds_for_large_ones_too() -> None:
     found = payload(large_values=True, max_value=1_000_000)
     assert (found["limit"], found["limits"]) == (262_144, {"result": 1_000_000})
     assert "limits" not in payload(max_value=1_000_000)
+    assert payload(large_values=True)["limits"] == {"result": load_settings(env={}).max_value}
+
+
+def test_workflows_without_functions_are_as_ever() -> None:
+    def flow() -> None:
+        couler.run_container("alpine", ["echo"], [couler.run_container("alpine", ["date"], step_name="date")])
+
+    assert compiled(flow, large_values=True) == compiled(flow, large_values=False)
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------
