@@ -224,18 +224,14 @@ class DividedScope(Scope):
     # --- what a step sees --------------------------------------------------------------------------------------------
 
     def _waits_for(self, step: Step) -> list[str]:
-        names = super()._waits_for(step)
-        if not self._home:
-            return names
-        return [name for name in names if not self._is_far(name)]
+        home = self._home
+        return [name for name in super()._waits_for(step) if not home or home[name] is self._here]
 
     def _depends(self, step: Step) -> str:
         depends = super()._depends(step)
-        far = (
-            [name for name in self.upstream[step.name] if name in self.tasks and self._is_far(name)]
-            if self._home
-            else []
-        )
+        if not self._home:
+            return depends
+        far = [name for name in self.upstream[step.name] if name in self.tasks and self._is_far(name)]
         for name in far:
             wait(self._home[step.name], self._home[name])
         if not far or self.build.stops:

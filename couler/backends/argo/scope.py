@@ -146,8 +146,8 @@ class Scope(ScopeTypes):
                 and step.after_condition is None
                 and not unit.has_status
                 and not step.allow_failure
+                and found.issuperset(self.upstream[name])
                 and not any(result.may_lack for result in unit.results.values())
-                and all(other in found for other in self.upstream[name])
             ):
                 found.add(name)
         return found

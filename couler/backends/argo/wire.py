@@ -21,7 +21,6 @@ _RISKY = re.compile(r"\{\{|\$[$(]|\x7f|\\\\u00(7b|24)")
 _EXPANDED = re.compile(r"\$(?=[$(])")
 _ESCAPED = re.compile(r"\\\\u00(7b|24)")
 _PLAIN_IN_EXPRESSION = re.compile(r"[^'\\{}\"\x00-\x1f\x7f\ud800-\udfff\U00010000-\U0010ffff]*")
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def wire(value: Any) -> str:
@@ -89,7 +88,7 @@ def member(path: str) -> str:
     "tasks['a-b'].outputs.parameters.x"
     """
     first, *rest = path.split(".")
-    return first + "".join(f".{part}" if _IDENTIFIER.fullmatch(part) else f"['{part}']" for part in rest)
+    return first + "".join([f".{part}" if part.isascii() and part.isidentifier() else f"['{part}']" for part in rest])
 
 
 def safe(expression: str) -> str:
