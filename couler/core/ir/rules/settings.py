@@ -245,7 +245,7 @@ def _encodes(value: Value) -> bool:
     if type(value) is not Constant:
         return True
     text = value.value
-    if type(text) is str and text.isascii():
+    if text is None or isinstance(text, (int, float)) or (isinstance(text, str) and text.isascii()):
         return True
     try:
         _texts(text).encode()
