@@ -10,6 +10,7 @@ from couler.backends.airflow.dag import DagFile
 from couler.backends.airflow.names import identifier
 from couler.backends.airflow.sources import Sources
 from couler.backends.base import Declaration, Emitted
+from couler.core.errors import EngineError
 from couler.core.ir.features import FEATURES
 from couler.core.ir.model import Workflow
 
@@ -79,8 +80,12 @@ class AirflowBackend:
         return Emitted(documents)
 
     def engine(self, options: Mapping[str, Any]) -> Engine:
-        """The engine, with its server."""
-        raise NotImplementedError
+        """Not to be had yet: put the files where Airflow reads them.
+
+        Raises:
+            EngineError: Always.
+        """
+        raise EngineError("couler starts no runs on Airflow yet", "compile, and put the files into the DAGs folder")
 
 
 def shipped() -> dict[str, str]:
