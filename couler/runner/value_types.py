@@ -11,6 +11,15 @@ if TYPE_CHECKING:
 _KINDS = {type(None): "null", bool: "bool", int: "int", float: "float", str: "str", list: "list"}
 
 
+def kind_of(value: Any) -> str:
+    """The type of a JSON value.
+
+    >>> kind_of(None), kind_of(True), kind_of({})
+    ('null', 'bool', 'object')
+    """
+    return _KINDS.get(type(value), "object")
+
+
 def mismatch(wanted: str, value: Any) -> str:
     """What was expected and what is there; empty when the value fits.
 
@@ -19,14 +28,14 @@ def mismatch(wanted: str, value: Any) -> str:
     """
     if _fits(wanted, value):
         return ""
-    kind = _KINDS.get(type(value), "object")
+    kind = kind_of(value)
     text = repr(value) if kind == "str" else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     shown = kind if kind == "null" else f"{kind} {text:.60}"
     return f"expected {wanted}, got {shown}"
 
 
 def _fits(wanted: str, value: Any) -> bool:
-    kind = _KINDS.get(type(value), "object")
+    kind = kind_of(value)
     for one in _alternatives(wanted):
         if one in ("any", kind) or (one == "float" and kind == "int"):
             return True

@@ -14,8 +14,6 @@ from couler.core.ir.types import parse
 from couler.core.render.code import Code, Items, call, listed
 from couler.core.render.literals import literal, text
 
-FILES = ("file", "folder")
-
 
 def of_dag(workflow: Workflow, options: Mapping[str, Any], sdk: set[str]) -> dict[str, Code | None]:
     """Arguments of the DAG."""
@@ -78,7 +76,12 @@ def _param(parameter: Parameter) -> Code:
 
 def seconds(count: float) -> Code:
     """A duration."""
-    return call("timedelta", seconds=literal(int(count) if count == math.floor(count) else count))
+    return call("timedelta", seconds=number(count))
+
+
+def number(count: float) -> Code:
+    """A number, without a fraction that is none."""
+    return literal(int(count) if count == math.floor(count) else count)
 
 
 def of_step(step: Step, names: Names) -> dict[str, Code | None]:

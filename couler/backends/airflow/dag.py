@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from couler.backends.airflow import attributes
-from couler.backends.airflow.expressions import EXPRESSIONS, Names, mapping, task_text, texts
+from couler.backends.airflow.expressions import EXPRESSIONS, Names, flag, mapping, sequence, task_text
 from couler.backends.airflow.names import END, ITEM, ITEMS, START, identifier, round_of, task_names, variable
 from couler.backends.airflow.sources import Sources
 from couler.core.ir.graph import order, outputs_of_one, references_in, upstream
@@ -26,7 +25,7 @@ from couler.core.ir.model import (
     SuspendTask,
     Workflow,
 )
-from couler.core.render.code import Code, Items, call, lines, listed
+from couler.core.render.code import Code, Items, call, lines
 from couler.core.render.literals import literal, text
 
 WIDTH = 110
@@ -48,6 +47,7 @@ class DagFile:
         self.options = options
         self.lines: list[str] = []
         self.indent = 1
+        self.in_handler = False
         self.used: set[str] = set()
         self.from_sdk = {"DAG"}
         self.taken = {"dag", "HERE", "SOURCES", "sys", "Path", "timedelta"}
@@ -117,6 +117,12 @@ class DagFile:
         yield
         self.indent -= 1
 
+    def make(self, name: str, code: Code, after: str = "") -> None:
+        """Write a task, or what holds tasks; in an exit handler it changes nothing of the run."""
+        self.write(f"{name} = ", code, after)
+        if self.in_handler:
+            self.write("", f"{name}.as_teardown()")
+
     def edge(self, before: Sequence[str], task: str) -> None:
         """Write that a task comes after others."""
         names = list(dict.fromkeys(before))
@@ -138,7 +144,7 @@ class DagFile:
             before = [faces[name] for name in upstream(step)]
             given = {
                 "trigger_rule": self.rule(step, soft, start is not None, names.mapped),
-                "after": _tasks([names.tasks[name] for name in step.after]),
+                "after": sequence([task_text(names.tasks[name]) for name in step.after]),
                 "after_status": names.condition(step.after_condition),
             }
             before = [*([start] if start else []), *before]
@@ -195,7 +201,7 @@ class DagFile:
         name = variable(task, self.taken)
         kind, arguments = self.task(step, names, path)
         identity = {"task_id": task_text(task.rpartition(".")[2]), "step": text(path) if path != task else None}
-        self.write(f"{name} = ", call(kind, **{**identity, **arguments, **given}))
+        self.make(name, call(kind, **{**identity, **arguments, **given}))
         self.edge(before, name)
         return name
 
@@ -209,29 +215,29 @@ class DagFile:
                 arguments |= {
                     "source": f'SOURCES / "{self.sources.python(step.name, task.source)}"',
                     "entry": text(task.entry),
-                    "packages": texts(list(task.packages)),
+                    "packages": _texts(task.packages),
                 }
             case ScriptTask():
                 kind = "Script"
                 arguments |= {
                     "source": f'SOURCES / "{self.sources.script(step.name, task.source, task.interpreter)}"',
-                    "command": texts(list(task.interpreter)),
-                    "args": _list([names.value(word) for word in task.args]),
-                    "packages": texts(list(task.packages)),
+                    "command": _texts(task.interpreter),
+                    "args": sequence([names.value(word) for word in task.args]),
+                    "packages": _texts(task.packages),
                 }
             case ContainerTask():
                 kind = "Container"
                 arguments |= {
                     "image": text(task.image),
-                    "command": _list([names.value(word) for word in task.command]),
-                    "args": _list([names.value(word) for word in task.args]),
+                    "command": sequence([names.value(word) for word in task.command]),
+                    "args": sequence([names.value(word) for word in task.args]),
                 }
             case SuspendTask(duration=None):
                 kind = "Approval"
                 arguments |= {"subject": text(task.message or f"Let step '{path}' go on?")}
             case SuspendTask():
                 kind = "Pause"
-                arguments |= {"seconds": literal(_number(task.duration or 0))}
+                arguments |= {"seconds": attributes.number(task.duration or 0)}
             case _:
                 raise TypeError(f"{task.kind} is refused before")
         self.used.add(kind)
@@ -244,9 +250,9 @@ class DagFile:
         assert isinstance(step.task, GroupTask)
         with self.inside(self.open_group(task), ":"):
             start = variable(f"{task}_start", self.taken)
-            inputs = mapping({one.name: names.value(one.value) for one in step.inputs} | _defaults(step.task, step))
+            inputs = _bound(step.task, step, names)
             self.used.add("Start")
-            self.write(f"{start} = ", call("Start", task_id=text(START), inputs=inputs, **given))
+            self.make(start, call("Start", task_id=text(START), inputs=inputs, **given))
             self.edge(before, start)
             return self.inner(step, step.task, task, path, start, names)
 
@@ -260,15 +266,15 @@ class DagFile:
         """The end of a scope."""
         name = variable(task, self.taken)
         self.used.add("End")
-        self.write(
-            f"{name} = ",
+        self.make(
+            name,
             call(
                 "End",
                 task_id=text(END),
                 step=text(path) if path else None,
                 steps=mapping({one.name: task_text(names.tasks[one.name]) for one in scope.steps}) or "{}",
                 outputs=mapping({one.name: names.value(one.value) for one in scope.outputs}) or "{}",
-                allow_failure="True" if allow_failure else None,
+                allow_failure=flag(allow_failure),
             ),
         )
         self.edge(before, name)
@@ -283,7 +289,6 @@ class DagFile:
     def handler(self, handler: ExitHandler, names: Names, end: str) -> None:
         """An exit handler: tasks that run whatever came of the others, and change nothing of it."""
         step = handler.step
-        first = len(self.lines)
         status = {"success": "succeeded", "failure": "failed"}.get(handler.on)
         given: dict[str, Code | None] = {"stop": "False"}
         if status:
@@ -291,13 +296,9 @@ class DagFile:
         task = next(iter(task_names([step.name]).values()))
         faces = {**names.tasks, **_faces_of([step], "")}
         handled = Names(faces, used=self.used)
-        before_names = set(self.taken)
-        face = self.step(step, handled, task, step.name, [end], given)
-        made = [line.split(" = ")[0].strip() for line in self.lines[first:] if " = " in line and "(" in line]
-        for name in made:
-            if name in self.taken - before_names:
-                self.write("", f"{name}.as_teardown()")
-        del face
+        self.in_handler = True
+        self.step(step, handled, task, step.name, [end], given)
+        self.in_handler = False
 
     # --- maps and loops ------------------------------------------------------------------------------------------
 
@@ -320,25 +321,25 @@ class DagFile:
             )
             when = None if per_item else names.condition(step.when)
             self.used |= {"Items", "Gather"}
-            self.write(
-                f"{items} = ",
+            self.make(
+                items,
                 call("Items", task_id=text(ITEMS), lists=lists, inputs=needs, **{**given, "when": when}),
             )
             self.edge(before, items)
             each_when = names.condition(step.when) if per_item else None
             each = self.each(step, names, task, path, items, each_when)
             name = variable(f"{task}_end", self.taken)
-            self.write(
-                f"{name} = ",
+            self.make(
+                name,
                 call(
                     "Gather",
                     task_id=text(END),
                     step=text(path),
                     over=task_text(f"{task}.{ITEMS}"),
                     each=task_text(each[1]),
-                    names=texts(list(outputs_of_one(step))) or "[]",
-                    allow_items="True" if step.allow_failure else None,
-                    allow_failure="True" if step.allow_failure else None,
+                    names=_texts(outputs_of_one(step)) or "[]",
+                    allow_items=flag(step.allow_failure),
+                    allow_failure=flag(step.allow_failure),
                 ),
             )
             self.edge([items, each[0]], name)
@@ -352,8 +353,8 @@ class DagFile:
         if not isinstance(step.task, GroupTask) and step.loop is None:
             name = variable(f"{task}_item", self.taken)
             kind, arguments = self.task(step, names, path)
-            self.write(
-                f"{name} = ",
+            self.make(
+                name,
                 call(
                     f"{kind}.partial",
                     task_id=text(ITEM),
@@ -377,20 +378,17 @@ class DagFile:
         mapped = replace(names, mapped=True)
         bound = None
         if step.loop is None and isinstance(step.task, GroupTask):
-            bound = mapping({one.name: names.value(one.value) for one in step.inputs} | _defaults(step.task, step))
-        self.write(f"{start} = ", call("Start", task_id=text(START), item="item", inputs=bound, when=when))
+            bound = _bound(step.task, step, names)
+        self.make(start, call("Start", task_id=text(START), item="item", inputs=bound, when=when))
         if step.loop is None:
             assert isinstance(step.task, GroupTask)
-            face = self.inner(step, step.task, inner, path, start, mapped)
+            self.inner(step, step.task, inner, path, start, mapped)
         else:
-            face = self.rounds(
-                step, mapped, inner, path, [start], {"trigger_rule": text("all_done")}, f"{inner}.{START}"
-            )
+            self.rounds(step, mapped, inner, path, [start], {"trigger_rule": text("all_done")}, f"{inner}.{START}")
         self.indent -= 1
         self.lines.append("")
         name = variable(f"{task}_item", self.taken)
         self.write(f"{name} = ", f"{function}.expand(item={items}.output)")
-        del face
         return name, f"{inner}.{END}"
 
     def loop(
@@ -434,25 +432,20 @@ class DagFile:
         ends = f"[{task_text(this)} for {number} in range({loop.max_iterations})]"
         name = variable(f"{task}_end", self.taken)
         self.used.add("Rounds")
-        self.write(
-            f"{name} = ",
+        self.make(
+            name,
             call(
                 "Rounds",
                 task_id=text(END),
                 step=text(path),
                 rounds=ends,
-                names=texts(list(outputs_of_one(step))) or "[]",
+                names=_texts(outputs_of_one(step)) or "[]",
                 again=again,
-                allow_failure="True" if step.allow_failure else None,
+                allow_failure=flag(step.allow_failure),
             ),
         )
         self.edge([rounds], name)
         return name
-
-
-def _tasks(tasks: list[str]) -> Code | None:
-    """A list of ids of tasks; None when it is empty."""
-    return listed([task_text(task) for task in tasks]) if tasks else None
 
 
 def _faces(scope: Scope, prefix: str) -> dict[str, str]:
@@ -471,21 +464,17 @@ def is_group(step: Step) -> bool:
     return step.foreach is not None or step.loop is not None or isinstance(step.task, GroupTask)
 
 
-def _defaults(task: GroupTask, step: Step) -> dict[str, Code]:
-    given = {one.name for one in step.inputs}
-    return {
-        parameter.name: literal(thaw(parameter.default.value))
-        for parameter in task.parameters
-        if parameter.default is not None and parameter.name not in given
-    }
+def _bound(task: GroupTask, step: Step, names: Names) -> Code | None:
+    """The parameters of a group: the inputs of its step, and defaults for the others."""
+    given = {one.name: names.value(one.value) for one in step.inputs}
+    for parameter in task.parameters:
+        if parameter.default is not None and parameter.name not in given:
+            given[parameter.name] = literal(thaw(parameter.default.value))
+    return mapping(given)
 
 
-def _list(values: list[Code]) -> Code | None:
-    return listed(values) if values else None
-
-
-def _number(seconds: float) -> int | float:
-    return int(seconds) if seconds == math.floor(seconds) else seconds
+def _texts(values: Iterable[str]) -> Code | None:
+    return sequence([text(value) for value in values])
 
 
 def _docstring(title: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from couler.backends.airflow.shipped import values as shipped
@@ -139,6 +139,11 @@ def mapping(entries: Mapping[str, Code]) -> Code | None:
     return Items("{", tuple((f"{text(name)}: ", value) for name, value in entries.items()), "}")
 
 
-def texts(values: list[str]) -> Code | None:
-    """A list of texts; None when it is empty."""
-    return listed([text(value) for value in values]) if values else None
+def sequence(values: Sequence[Code]) -> Code | None:
+    """A list; None when it is empty."""
+    return listed(list(values)) if values else None
+
+
+def flag(value: bool) -> Code | None:
+    """True; None when it is not."""
+    return "True" if value else None

@@ -14,15 +14,15 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 
-from couler.runner.function import plain
-from couler.runner.value_types import mismatch
+from couler.runner.function import is_file, plain
+from couler.runner.value_types import kind_of, mismatch
 
 from . import files, processes
 from .processes import AttemptError
@@ -41,7 +41,6 @@ from .values import (
     as_text,
     holds,
     is_missing,
-    kind_of,
     producers,
     resolve,
 )
@@ -134,8 +133,7 @@ class Step(BaseOperator):
             here.tell_error(str(problem))
             raise AirflowFailException(str(problem)) from None
         if verdict:
-            here.push("ended", {"status": verdict, "soft": soft})
-            raise AirflowSkipException(verdict)
+            here.give_up(verdict, soft)
 
     def execute(self, context: Any) -> Any:
         """Run, and give the outputs."""
@@ -191,6 +189,11 @@ class Here:
     def push(self, key: str, value: Any) -> None:
         """Leave something for others."""
         self.ti.xcom_push(key=key, value=json.dumps(value))
+
+    def give_up(self, status: str, soft: bool) -> NoReturn:
+        """End without having run, and leave how that is to be taken."""
+        self.push("ended", {"status": status, "soft": soft})
+        raise AirflowSkipException(status)
 
     def packed(self, outputs: Mapping[str, Any]) -> str:
         """Outputs as the text that travels; those of an item of a map with its index."""
@@ -434,7 +437,7 @@ class Process(Step):
             outputs = dict(self.run(here, task))
             for output in self.outputs:
                 name, kind = output["name"], output["type"]
-                if kind in ("file", "folder"):
+                if is_file(kind):
                     outputs[name] = files.keep(folder / (output["path"] or name), kind, self.store)
                 elif name in outputs:
                     _check(f"output '{name}'", kind, outputs[name])
@@ -591,7 +594,17 @@ class Start(Step):
         return here.inputs()
 
 
-class End(Step):
+class Closing(Step):
+    """The end of something that has several tasks: it runs whatever came of them, and judges."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(trigger_rule="all_done", **arguments)
+
+    def pre_execute(self, context: Any) -> None:
+        """Nothing: what comes of it is decided when it runs."""
+
+
+class End(Closing):
     """The end of a group, or of the whole workflow: judges its steps and collects its outputs.
 
     Args:
@@ -600,19 +613,16 @@ class End(Step):
     """
 
     def __init__(self, *, steps: Mapping[str, str], outputs: Mapping[str, Any], **arguments: Any) -> None:
-        super().__init__(trigger_rule="all_done", **arguments)
+        super().__init__(**arguments)
         self.steps = dict(steps)
         self.outputs = dict(outputs)
-
-    def pre_execute(self, context: Any) -> None:
-        """Nothing: what comes of it is decided when it runs."""
 
     def perform(self, here: Here) -> Mapping[str, Any]:
         start = self.task_id.removesuffix("end") + "start"
         if start in self.dag.task_dict:
             status, soft = here.ending(start)
             if status != "succeeded":
-                self._give_up(here, status, soft)
+                here.give_up(status, soft)
         endings = {name: here.ending(task) for name, task in self.steps.items()}
         failed = [name for name, (status, soft) in endings.items() if status == "failed" and not soft]
         status = "failed" if failed else "succeeded"
@@ -621,13 +631,9 @@ class End(Step):
         if failed:
             raise AttemptError(f"step '{failed[0]}' failed{here.error_of(self.steps[failed[0]])}", ("AttemptError",))
         if any(status == "cancelled" and not soft for status, soft in endings.values()):
-            self._give_up(here, "cancelled", False)
+            here.give_up("cancelled", False)
         found = {name: here.value(value) for name, value in self.outputs.items()}
         return {name: value for name, value in found.items() if value is not MISSING}
-
-    def _give_up(self, here: Here, status: str, soft: bool) -> None:
-        here.push("ended", {"status": status, "soft": soft})
-        raise AirflowSkipException(status)
 
 
 class Items(Step):
@@ -668,7 +674,7 @@ class Items(Step):
         return [json.dumps({name: found[index] for name, found in lists.items()}) for index in range(count)]
 
 
-class Gather(Step):
+class Gather(Closing):
     """The end of a map: judges its items and gathers their outputs in their order.
 
     Args:
@@ -678,22 +684,18 @@ class Gather(Step):
     """
 
     def __init__(self, *, over: str, each: str, names: Sequence[str], allow_items: bool = False, **arguments: Any):
-        super().__init__(trigger_rule="all_done", **arguments)
+        super().__init__(**arguments)
         self.over = over
         self.each = each
         self.names = tuple(names)
         self.allow_items = allow_items
-
-    def pre_execute(self, context: Any) -> None:
-        """Nothing: what comes of it is decided when it runs."""
 
     def perform(self, here: Here) -> Mapping[str, Any]:
         status, soft = here.ending(self.over)
         if status != "succeeded":
             if status == "failed":
                 raise AttemptError(here.error_of(self.over).removeprefix(": ") or "its items are not known")
-            here.push("ended", {"status": status, "soft": soft})
-            raise AirflowSkipException(status)
+            here.give_up(status, soft)
         count = json.loads(here.pull(self.over, "count"))
         states = here.states([self.each])
         failed = [index for index in range(count) if states.get(f"{self.each}_{index}") == "failed"]
@@ -704,8 +706,7 @@ class Gather(Step):
         if not self.allow_items and any(
             states.get(f"{self.each}_{index}") == "upstream_failed" for index in range(count)
         ):
-            here.push("ended", {"status": "cancelled", "soft": False})
-            raise AirflowSkipException("cancelled")
+            here.give_up("cancelled", False)
         results: list[Mapping[str, Any] | None] = [None] * count
         for text in here.ti.xcom_pull(task_ids=[self.each], map_indexes=range(count)) if count else ():
             if isinstance(text, str):
@@ -714,7 +715,7 @@ class Gather(Step):
         return {name: [None if one is None else one.get(name) for one in results] for name in self.names}
 
 
-class Rounds(Step):
+class Rounds(Closing):
     """The end of a loop: gives the outputs of the last round.
 
     Args:
@@ -723,12 +724,9 @@ class Rounds(Step):
     """
 
     def __init__(self, *, rounds: Sequence[str], names: Sequence[str], **arguments: Any) -> None:
-        super().__init__(trigger_rule="all_done", **arguments)
+        super().__init__(**arguments)
         self.rounds = tuple(rounds)
         self.names = tuple(names)
-
-    def pre_execute(self, context: Any) -> None:
-        """Nothing: what comes of it is decided when it runs."""
 
     def perform(self, here: Here) -> Mapping[str, Any]:
         last = ""
@@ -738,8 +736,7 @@ class Rounds(Step):
                 raise AttemptError(f"round {index} failed{here.error_of(task)}")
             if status != "succeeded":
                 if not last or status == "cancelled":
-                    here.push("ended", {"status": status, "soft": soft})
-                    raise AirflowSkipException(status)
+                    here.give_up(status, soft)
                 break
             last = task
         self.previous = last

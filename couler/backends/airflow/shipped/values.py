@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from operator import ge, gt, le, lt
 from typing import Any
 
+from couler.runner.value_types import kind_of
+
 Keys = tuple[str | int, ...]
 
 
@@ -358,12 +360,6 @@ def equal(left: Any, right: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def kind_of(value: Any) -> str:
-    """The type of a JSON value, for messages."""
-    kinds = {type(None): "null", bool: "bool", int: "int", float: "float", str: "str", list: "list"}
-    return kinds.get(type(value), "object")
 
 
 def as_text(value: Any) -> str:
