@@ -41,12 +41,11 @@ from couler.backends.argo.values import (
 from couler.backends.argo.wire import json_of, literal, member, quoted, wire
 from couler.backends.argo.wrappers import END, exporting, loop, mapping, output_source, pause, shell
 from couler.core.errors import EngineError
+from couler.core.ir.graph import needed, references, references_in, statuses, upstream_by
 from couler.core.ir.graph import outputs_of as declared_outputs
-from couler.core.ir.graph import references, references_in, statuses, upstream_by
 from couler.core.ir.model import (
     Condition,
     Constant,
-    ContainerTask,
     FirstOf,
     FunctionTask,
     GroupOutput,
@@ -56,7 +55,6 @@ from couler.core.ir.model import (
     OutputRef,
     Parameter,
     ParameterRef,
-    ScriptTask,
     Step,
     StoredFile,
     Value,
@@ -369,7 +367,7 @@ class Scope(ScopeTypes):
         origins = self._soft_origins_of_after(step)
         for origin in sorted(origins, key=list(self.steps).index) if origins else ():
             yield f"({self._status_is(origin, 'failed')}) == false"
-        for value in _needed(step):
+        for value in needed(step):
             yield from claims(value, self)
         if step.after_condition is not None:
             yield self._condition(step.after_condition)
@@ -617,21 +615,9 @@ def is_per_item(step: Step) -> bool:
     return step.when is not None and any(type(ref) is ItemRef for ref in references_in(step.when))
 
 
-def _needed(step: Step) -> Iterable[Value]:
-    """Values of which none may be absent."""
-    yield from (given.value for given in step.inputs)
-    yield from (variable.value for variable in step.env)
-    if isinstance(step.task, ContainerTask):
-        yield from step.task.command
-    if isinstance(step.task, ContainerTask | ScriptTask):
-        yield from step.task.args
-    if step.foreach is not None:
-        yield from (value for value in step.foreach.lists.values())
-
-
 def _producers(step: Step) -> set[str]:
     """Steps without whose outputs a step is not run."""
-    refs = (ref for value in _needed(step) for ref in references_in(value))
+    refs = (ref for value in needed(step) for ref in references_in(value))
     return {ref.step for ref in refs if isinstance(ref, OutputRef) and ref.default is None}
 
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from couler.core.ir.graph import references, references_in, upstream
+from couler.core.ir.graph import needed, references, references_in, upstream
 from couler.core.ir.model import (
-    ContainerTask,
     GroupOutput,
     GroupTask,
     ItemRef,
     OutputRef,
     Parameter,
-    ScriptTask,
     Step,
-    Value,
 )
 
 
@@ -39,7 +36,7 @@ class StepPlan:
         self.after: tuple[int, ...] = ()
         self.waits = 0
         self.readers = 0
-        self.needed = tuple(_needed(step))
+        self.needed = tuple(needed(step))
         self.when_per_item = step.when is not None and any(type(ref) is ItemRef for ref in references_in(step.when))
         self.group: Plan | None = None
 
@@ -89,17 +86,3 @@ class Plan:
             assert isinstance(task, GroupTask)
             plan.group = Plan(task.steps, task.outputs, task.parameters)
         return plan.group
-
-
-def _needed(step: Step) -> Iterable[Value]:
-    for given in step.inputs:
-        yield given.value
-    for variable in step.env:
-        yield variable.value
-    task = step.task
-    if isinstance(task, ContainerTask):
-        yield from task.command
-    if isinstance(task, ContainerTask | ScriptTask):
-        yield from task.args
-    if step.foreach is not None:
-        yield from step.foreach.lists.values()

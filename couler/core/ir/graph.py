@@ -105,6 +105,21 @@ def _collect(node: Node, found: list[Value]) -> None:
         found.append(node)  # type: ignore[arg-type]
 
 
+def needed(step: Step) -> Iterator[Value]:
+    """Values of which none may be absent when the step runs: all but those in conditions, not opened."""
+    for given in step.inputs:
+        yield given.value
+    for variable in step.env:
+        yield variable.value
+    task = step.task
+    if type(task) is ContainerTask:
+        yield from task.command
+    if type(task) is ContainerTask or type(task) is ScriptTask:
+        yield from task.args
+    if step.foreach is not None:
+        yield from step.foreach.lists.values()
+
+
 def statuses(condition: Condition | None) -> tuple[StatusIs, ...]:
     """Every test of a step's status in a condition, in order."""
     if condition is None:
