@@ -2,9 +2,8 @@
 
     python benchmarks/peers/argo_peer.py couler-yaml 10000 5
 
-The workflow has layers of 20 containers; each waits for three steps of the layer before and gets the output of one
-as an argument, and has a variable, CPU, memory and two further attempts. All contenders put the documents together
-without files. Start, imports and one small run come before the clock starts.
+The workflow is that of ``layered.py``. All contenders put the documents together without files. Start, imports and one
+small run come before the clock starts.
 """
 
 from __future__ import annotations
@@ -17,36 +16,14 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 
-WIDTH = 20
-IMAGE = "alpine:3.20"
-
-
-def needed(index: int) -> list[int]:
-    """The three steps of the layer before that a step waits for."""
-    layer, place = divmod(index, WIDTH)
-    return [(layer - 1) * WIDTH + (place + more) % WIDTH for more in range(3)] if layer else []
+from layered import IMAGE, WIDTH, needed, workflow
 
 
 def couler_as(form: str) -> Callable[[int], str]:
     import couler
 
     def text(size: int) -> str:
-        with couler.new_workflow("layered") as workflow:
-            steps = []
-            for index in range(size):
-                before = [steps[other] for other in needed(index)]
-                step = couler.run_container(
-                    image=IMAGE,
-                    command=["echo"],
-                    args=["--index", str(index), *before[:1]],
-                    step_name=f"step-{index}",
-                    env={"MODE": "fast"},
-                    cpu=0.5,
-                    memory="64Mi",
-                    retry=2,
-                )
-                steps.append(step.after(*before[1:]) if before else step)
-        return couler.compile(workflow, "argo", format=form).text
+        return couler.compile(workflow(size), "argo", format=form).text
 
     return text
 
