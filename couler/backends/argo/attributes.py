@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from couler.backends.argo.build import PATCH, Build
 from couler.backends.argo.names import NameTable, object_name
 from couler.backends.argo.wire import BRACE, static_text
+from couler.backends.pods import placement, secret_source, volume_source
 from couler.core.errors import EngineError
-from couler.core.ir.json import thaw
 from couler.core.ir.model import (
     Backoff,
     JobTask,
     Resources,
     Retry,
     RetryOn,
-    SecretUse,
     Sidecar,
     Step,
     SuspendTask,
-    Toleration,
     Volume,
 )
 from couler.core.ir.quantities import amount
@@ -29,15 +27,6 @@ from couler.runner.container import RETRY_THIS, WORK
 
 FOLDER = WORK
 """Where relative paths start in a container."""
-
-
-def number(value: float) -> str:
-    """Seconds or cores as Kubernetes writes them.
-
-    >>> number(2.0), number(0.5)
-    ('2', '500m')
-    """
-    return str(int(value)) if value == int(value) else f"{math.ceil(value * 1000)}m"
 
 
 def duration(seconds: float) -> str:
@@ -114,45 +103,6 @@ def memory_patch(retry: Retry, resources: Resources | None) -> str:
     )
 
 
-# --- resources and places ------------------------------------------------------------------------------------------
-
-
-def container_resources(resources: Resources) -> dict[str, Any]:
-    """Requests and limits, which are equal: the step gets what it asked for."""
-    amounts: dict[str, str] = {}
-    if resources.cpu is not None:
-        amounts["cpu"] = number(resources.cpu)
-    if resources.memory is not None:
-        amounts["memory"] = resources.memory
-    if resources.ephemeral_storage is not None:
-        amounts["ephemeral-storage"] = resources.ephemeral_storage
-    if resources.gpu:
-        amounts[resources.gpu_kind] = str(resources.gpu)
-    return {"requests": dict(amounts), "limits": amounts} if amounts else {}
-
-
-def placement(resources: Resources) -> dict[str, Any]:
-    """Fields of a template that choose its node."""
-    fields: dict[str, Any] = {}
-    if resources.node_selector:
-        fields["nodeSelector"] = dict(resources.node_selector)
-    if resources.tolerations:
-        fields["tolerations"] = [_toleration(one) for one in resources.tolerations]
-    if resources.affinity:
-        fields["affinity"] = thaw(resources.affinity)
-    if resources.priority:
-        fields["priorityClassName"] = resources.priority
-    return fields
-
-
-def _toleration(one: Toleration) -> dict[str, Any]:
-    fields: dict[str, Any] = {"key": one.key, "operator": one.operator, "value": one.value, "effect": one.effect}
-    fields = {name: value for name, value in fields.items() if value}
-    if one.seconds is not None:
-        fields["tolerationSeconds"] = one.seconds
-    return fields
-
-
 # --- variables, secrets, volumes -------------------------------------------------------------------------------------
 
 
@@ -190,12 +140,12 @@ def storage(step: Step, build: Build) -> tuple[list[dict[str, Any]], list[dict[s
         if volume.source == "new_claim":
             name = _claim(step, index, volume, build.claims)
         else:
-            volumes.append({"name": name, **_SOURCES[volume.source](volume)})
+            volumes.append({"name": name, **volume_source(volume)})
         mount = {"name": name, "mountPath": volume.path}
         mounts.append({**mount, "readOnly": True} if volume.read_only else mount)
     for index, use in enumerate(use for use in step.secrets if use.path):
         name = f"secret-{index}"
-        volumes.append(_secret_volume(name, use))
+        volumes.append({"name": name, **secret_source(use)})
         path = use.path if use.path.startswith("/") else f"{FOLDER}/{use.path}"
         mounts.append({"name": name, "mountPath": path, "subPath": "value", "readOnly": True})
     return volumes, mounts
@@ -217,24 +167,6 @@ def _claim(step: Step, index: int, volume: Volume, claims: dict[str, dict[str, A
             "give both the same size and access mode, or the volumes different names",
         )
     return name
-
-
-def _secret_volume(name: str, use: SecretUse) -> dict[str, Any]:
-    items = [{"key": use.secret.key, "path": "value"}]
-    return {"name": name, "secret": {"secretName": use.secret.name, "items": items}}
-
-
-def _empty(volume: Volume) -> Mapping[str, Any]:
-    return {"emptyDir": {"sizeLimit": volume.size} if volume.size else {}}
-
-
-_SOURCES: Mapping[str, Callable[[Volume], Mapping[str, Any]]] = {
-    "claim": lambda volume: {"persistentVolumeClaim": {"claimName": volume.name}},
-    "empty": _empty,
-    "host": lambda volume: {"hostPath": {"path": volume.name}},
-    "config_map": lambda volume: {"configMap": {"name": volume.name}},
-    "secret": lambda volume: {"secret": {"secretName": volume.name}},
-}
 
 
 def around(step: Step, body: dict[str, Any], build: Build) -> None:

@@ -8,15 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from couler.backends.argo.attributes import (
-    FOLDER,
-    around,
-    container_resources,
-    duration,
-    storage,
-    variables,
-    with_brace,
-)
+from couler.backends.argo.attributes import FOLDER, around, duration, storage, variables, with_brace
 from couler.backends.argo.build import Build, called_template
 from couler.backends.argo.caching import memoize
 from couler.backends.argo.calls import call
@@ -27,6 +19,7 @@ from couler.backends.argo.names import parameter_name, task_name
 from couler.backends.argo.units import UNWRITTEN, Given, Holes, Result, ScopeTypes, Text, Unit, inputs_of, outputs_of
 from couler.backends.argo.values import Form, container_text
 from couler.backends.argo.wire import BRACE, static_text, wire
+from couler.backends.pods import container_resources
 from couler.core.errors import EngineError
 from couler.core.ir.evaluate import as_text
 from couler.core.ir.graph import outputs_of_one
