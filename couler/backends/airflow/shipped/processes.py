@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,7 +86,7 @@ def run_function(task: Task, source: str, entry: str) -> dict[str, Any]:
     try:
         answer = json.loads(found.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise _exit(code or 1) from None
+        raise exit_error(code or 1) from None
     if "error" in answer:
         error = answer["error"]
         raise AttemptError(error["message"], error["kinds"], error["exit_code"])
@@ -110,15 +110,33 @@ def run_command(task: Task, command: Sequence[str]) -> dict[str, Any]:
         env["PYTHONPATH"] = os.pathsep.join([*_packages(task), *filter(None, [os.environ.get("PYTHONPATH")])])
     code, text = _run(command, task, keep=True, env=env)
     if code:
-        raise _exit(code)
+        raise exit_error(code)
+    return outputs_of(task, text)
+
+
+def outputs_of(task: Task, text: bytes, read: Callable[[str], bytes | None] | None = None) -> dict[str, Any]:
+    """What a command gave: values from its standard output and from files; file outputs must be in the folder.
+
+    Args:
+        task: What was run.
+        text: Its standard output.
+        read: Gives the content of the file that a path of an output names, unless it is in the folder.
+
+    Raises:
+        AttemptError: It is not what the step declares.
+    """
     try:
         check_files(task.step, [_in_folder(task, output) for output in task.outputs if is_file(output["type"])])
-        values = _values(task, text)
+        values = _values(task, text, read or (lambda path: _content(task.folder / path)))
         check_size(task.step, values, task.limit)
     except StepError as error:
         told = describe(error)
         raise AttemptError(told["message"], told["kinds"]) from None
     return values
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
 
 
 def _in_folder(task: Task, output: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,28 +197,27 @@ def _kill(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _exit(code: int) -> AttemptError:
+def exit_error(code: int) -> AttemptError:
+    """The failure of a command that ended with another exit code than 0."""
     if code < 0:
         name = signal.Signals(-code).name
         return AttemptError(f"the command died with signal {name}", ("ExitCode",), 128 - code)
     return AttemptError(f"exit code {code}", ("OutOfMemory" if code == 137 else "ExitCode",), code)
 
 
-def _values(task: Task, text: bytes) -> dict[str, Any]:
+def _values(task: Task, text: bytes, read: Callable[[str], bytes | None]) -> dict[str, Any]:
     values = {}
     for output in task.outputs:
         if is_file(output["type"]):
             continue
-        if not output["path"]:
-            values[output["name"]] = _parsed(task.step, output, text)
-            continue
-        path = task.folder / output["path"]
-        if path.exists():
-            values[output["name"]] = _parsed(task.step, output, path.read_bytes())
+        name, path = output["name"], output["path"]
+        found = read(path) if path else text
+        if found is not None:
+            values[name] = _parsed(task.step, output, found)
         elif "default" in output:
-            values[output["name"]] = output["default"]
+            values[name] = output["default"]
         else:
-            raise StepError(f"step '{task.step}' ended without writing its output '{output['name']}' at {path}")
+            raise StepError(f"step '{task.step}' ended without writing its output '{name}' at {task.folder / path}")
     return values
 
 

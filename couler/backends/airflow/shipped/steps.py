@@ -451,18 +451,21 @@ class Process(Step):
         takes = {**{name: "" for name, value in inputs.items() if files.is_record(value)}, **self.file_inputs}
         for name, path in takes.items():
             inputs[name] = self._appear(inputs[name], folder / (path or f"inputs/{name}"), bool(path))
-        env = {name: here.text(value) for name, value in self.env.items()}
-        env.update({name: _secret(*secret) for name, secret in self.secrets.items()})
-        for path, secret in self.secret_files.items():
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(_secret(*secret), encoding="utf-8")
-            target.chmod(0o600)
+        env = {name: here.text(value) for name, value in self.env.items()} | self.hidden(folder)
         env.update(COULER_STEP=self.step, COULER_ATTEMPT=str(here.ti.try_number))
         return processes.Task(
             self.step, folder, inputs, list(takes), self.outputs, env, self.limit, self.python, self.packages,
             self.working_dir,
         )  # fmt: skip
+
+    def hidden(self, folder: Path) -> dict[str, str]:
+        """Variables that are secrets; files that are secrets are in the folder then."""
+        for path, secret in self.secret_files.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(_secret(*secret), encoding="utf-8")
+            target.chmod(0o600)
+        return {name: _secret(*secret) for name, secret in self.secrets.items()}
 
     def _appear(self, value: Any, path: Path, exact: bool) -> Any:
         if isinstance(value, list):
