@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from couler.backends.airflow.dag import DagFile
-from couler.backends.airflow.names import identifier
+from couler.backends.airflow.names import dag_name
 from couler.backends.airflow.sources import Sources
 from couler.backends.base import Declaration, Emitted
 from couler.core.errors import EngineError
@@ -67,7 +67,7 @@ class AirflowBackend:
                 of the worker when empty) and ``max_value`` (bytes of JSON that one value may have).
         """
         sources = Sources()
-        name = identifier(workflow.name)
+        name = dag_name(workflow.name)
         package = f"{name.replace('-', '_')}_parts"
         if package[0].isdigit():
             package = f"_{package}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from couler.backends.airflow import attributes
 from couler.backends.airflow.expressions import EXPRESSIONS, Names, flag, mapping, sequence, task_text
-from couler.backends.airflow.names import END, ITEM, ITEMS, START, identifier, round_of, task_names, variable
+from couler.backends.airflow.names import END, ITEM, ITEMS, START, dag_name, round_of, task_names, variable
 from couler.backends.airflow.sources import Sources
 from couler.core.ir.graph import order, outputs_of_one, references_in, upstream
 from couler.core.ir.json import thaw
@@ -68,7 +68,7 @@ class DagFile:
         workflow = self.workflow
         title = f"{workflow.name}: {workflow.description}" if workflow.description else workflow.name
         arguments = attributes.of_dag(workflow, self.options, self.from_sdk)
-        opening = [*lines("with ", call("DAG", text(identifier(workflow.name)), **arguments), " as dag:", width=WIDTH)]
+        opening = [*lines("with ", call("DAG", text(dag_name(workflow.name)), **arguments), " as dag:", width=WIDTH)]
         needs_time = any("timedelta(" in line for line in [*opening, *self.lines])
         return [
             _docstring(title),
@@ -348,8 +348,7 @@ class DagFile:
     def each(self, step: Step, names: Names, task: str, path: str, items: str, when: Code | None) -> tuple[str, str]:
         """What runs for each item; the variable and the id of the task that ends it."""
         assert step.foreach is not None
-        at_once = step.foreach.parallelism
-        most = None if at_once is None else str(at_once)
+        most = None if step.foreach.parallelism is None else str(step.foreach.parallelism)
         if not isinstance(step.task, GroupTask) and step.loop is None:
             name = variable(f"{task}_item", self.taken)
             kind, arguments = self.task(step, names, path)
@@ -379,7 +378,7 @@ class DagFile:
         bound = None
         if step.loop is None and isinstance(step.task, GroupTask):
             bound = _bound(step.task, step, names)
-        self.make(start, call("Start", task_id=text(START), item="item", inputs=bound, when=when))
+        self.make(start, call("Start", task_id=text(START), item="item", at_once=most, inputs=bound, when=when))
         if step.loop is None:
             assert isinstance(step.task, GroupTask)
             self.inner(step, step.task, inner, path, start, mapped)

@@ -34,10 +34,24 @@ def task_names(names: Iterable[str]) -> dict[str, str]:
     for name in names:
         text = identifier(name)
         if text != name or text.lower() in taken or _ADDED.fullmatch(text):
-            text = f"{text}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:6]}"
+            text = f"{text}-{_digest(name)}"
         taken.add(text.lower())
         found[name] = text
     return found
+
+
+def dag_name(name: str) -> str:
+    """The id of the DAG of a workflow; workflows of different names have different ones.
+
+    >>> dag_name("train"), dag_name("train model"), dag_name("train-model")
+    ('train', 'train-model-c2f507', 'train-model')
+    """
+    text = identifier(name)
+    return text if text == name else f"{text}-{_digest(name)}"
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:6]
 
 
 def identifier(name: str) -> str:

@@ -185,6 +185,18 @@ def map_of_a_group() -> Any:
 
 @case(
     "map-nested",
+    "map-parallelism",
+    "order",
+    steps=succeeded("give", "collect", "map")
+    | {f"map[{index}]{step}": "succeeded" for index in range(3) for step in ("", "/turn", "/add")},
+    result=[10, 11, 12],
+)
+def map_of_a_group_with_one_item_at_a_time(ledger: str) -> Any:
+    return collect(couler.map(lambda item: add(turn(item, ledger), 10), give(["a", "b", "c"]), parallelism=1))
+
+
+@case(
+    "map-nested",
     "map-empty",
     steps=succeeded(
         "map",

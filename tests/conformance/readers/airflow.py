@@ -141,9 +141,12 @@ class _Reader:
         items = self.file.tasks[gather.arguments["over"]]
         each = self.file.tasks[gather.arguments["each"]]
         self.read |= {items.task_id, each.task_id}
-        facts["map"] = {"at_once": each.arguments.get("max_active_tis_per_dagrun")}
-        if not each.mapped:
-            self.read.add(f"{items.task_id.removesuffix('.items')}.item.start")
+        if each.mapped:
+            facts["map"] = {"at_once": each.arguments.get("max_active_tis_per_dagrun")}
+        else:
+            start = self.file.tasks[f"{items.task_id.removesuffix('.items')}.item.start"]
+            self.read.add(start.task_id)
+            facts["map"] = {"at_once": start.arguments.get("at_once")}
         return each
 
     def _unrolled(self, rounds: Task, path: str, facts: dict[str, Any]) -> Task:

@@ -12,14 +12,19 @@ import random
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+)
 
 from couler.runner.function import is_file, plain
 from couler.runner.value_types import kind_of, mismatch
@@ -46,6 +51,7 @@ from .values import (
 )
 
 BAD = ("failed", "cancelled")
+ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
 MOST_ITEMS = 1024
 """Items of a map: more are refused by Airflow itself, unless ``core.max_map_length`` is raised."""
 
@@ -438,7 +444,7 @@ class Process(Step):
             for output in self.outputs:
                 name, kind = output["name"], output["type"]
                 if is_file(kind):
-                    outputs[name] = files.keep(folder / (output["path"] or name), kind, self.store)
+                    outputs[name] = files.keep(self.place(folder, output["path"] or name), kind, self.store)
                 elif name in outputs:
                     _check(f"output '{name}'", kind, outputs[name])
             return outputs
@@ -450,7 +456,7 @@ class Process(Step):
             _check(f"input '{name}'", kind, inputs[name])
         takes = {**{name: "" for name, value in inputs.items() if files.is_record(value)}, **self.file_inputs}
         for name, path in takes.items():
-            inputs[name] = self._appear(inputs[name], folder / (path or f"inputs/{name}"), bool(path))
+            inputs[name] = self._appear(inputs[name], self.place(folder, path or f"inputs/{name}"), bool(path))
         env = {name: here.text(value) for name, value in self.env.items()} | self.hidden(folder)
         env.update(COULER_STEP=self.step, COULER_ATTEMPT=str(here.ti.try_number))
         return processes.Task(
@@ -458,10 +464,14 @@ class Process(Step):
             self.working_dir,
         )  # fmt: skip
 
+    def place(self, folder: Path, path: str) -> Path:
+        """Where a file lies that has this path for the step."""
+        return folder / path
+
     def hidden(self, folder: Path) -> dict[str, str]:
         """Variables that are secrets; files that are secrets are in the folder then."""
         for path, secret in self.secret_files.items():
-            target = folder / path
+            target = self.place(folder, path)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(_secret(*secret), encoding="utf-8")
             target.chmod(0o600)
@@ -587,9 +597,27 @@ class Approval(Step, ApprovalOperator):
 
 
 class Start(Step):
-    """The start of a group: works out the group's parameters."""
+    """The start of a group: works out the group's parameters.
+
+    Args:
+        at_once: The most items of its map at a time; 0 is no bound.
+    """
 
     template_fields = ("item",)
+
+    def __init__(self, *, at_once: int = 0, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.at_once = at_once
+
+    def pre_execute(self, context: Any) -> None:
+        """Skip the group when it is not to run; put it off while as many items run as may."""
+        super().pre_execute(context)
+        if self.at_once:
+            here = Here(self, context)
+            end = self.task_id.removesuffix("start") + "end"
+            ended = sum(state in ENDED for state in here.states([end]).values())
+            if (ahead := here.ti.map_index + 1 - self.at_once - ended) > 0:
+                raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=min(2 * ahead, 60)))
 
     def perform(self, here: Here) -> Mapping[str, Any]:
         if isinstance(self.item, str):
@@ -760,7 +788,8 @@ class Again(RetryPolicy):
         factor: By which they grow.
         maximum: Most of them.
         jitter: Fraction by which they vary.
-        on: Names of errors, and exit codes, that deserve another attempt; empty means all.
+        on: Names of errors, and exit codes, that deserve another attempt; ``lost`` is what was none of the task's own
+            doing. All do without it.
     """
 
     def __init__(
@@ -769,16 +798,17 @@ class Again(RetryPolicy):
         factor: float = 2,
         maximum: float | None = None,
         jitter: float = 0,
-        on: Sequence[str | int] = (),
+        on: Sequence[str | int] | None = None,
     ) -> None:
         self.initial = initial
         self.factor = factor
         self.maximum = maximum
         self.jitter = jitter
-        self.on = tuple(on)
+        self.on = on
 
     def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
-        if self.on and isinstance(exception, AttemptError) and not {exception.exit_code, *exception.kinds} & {*self.on}:
+        kinds = {exception.exit_code, *exception.kinds} if isinstance(exception, AttemptError) else {"lost"}
+        if self.on is not None and not kinds & {*self.on}:
             return RetryDecision.fail("this failure is not one to try again after")
         seconds = self.initial * self.factor ** (try_number - 1)
         if self.maximum is not None:
