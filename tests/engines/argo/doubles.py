@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from couler.backends.argo.client.connection import Connection
-from couler.backends.argo.client.retrying import Patience, Waiting
+from couler.backends.remote.retrying import Patience, Waiting
 
 Object = dict[str, Any]
 

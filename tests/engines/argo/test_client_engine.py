@@ -13,6 +13,7 @@ import couler
 from couler.backends.argo.client import objects
 from couler.backends.argo.client.engine import ArgoEngine
 from couler.backends.base import RemoteEngine
+from couler.backends.remote.runs import pack, unpack
 from couler.core.errors import EngineError, NotFoundError, StateError
 from couler.core.ir.model import FunctionTask, Output, Parameter, Step, Workflow
 from couler.runs import Changes, RunStore, StepRecord, open_store
@@ -58,7 +59,7 @@ def test_a_submitted_object_has_the_marks_by_which_it_is_found_again(store: RunS
     metadata, record = sent["metadata"], store.run(run_id)
     assert metadata["name"] == record.remote == f"w-{run_id[-6:]}"
     assert metadata["labels"][objects.RUN] == run_id
-    assert objects.unpack(metadata["annotations"][objects.IR]) == WORKFLOW
+    assert unpack(metadata["annotations"][objects.IR], "the mark") == WORKFLOW
     assert json.loads(metadata["annotations"][objects.VALUES]) == {"n": "{{x}}"}
     assert sent["spec"]["serviceAccountName"] == "runner"
     assert sent["spec"]["arguments"]["parameters"] == [{"name": "n", "value": '"{\\u007bx}}"'}]
@@ -157,7 +158,7 @@ def _listed(*runs: tuple[str, str, int]) -> Answer:
             "metadata": {
                 "name": objects.name_of(workflow, run_id, number),
                 "labels": {objects.RUN: run_id, objects.NUMBER: str(number), "workflows.argoproj.io/phase": "Running"},
-                "annotations": {objects.NAME: workflow, objects.IR: objects.pack(Workflow(name=workflow))},
+                "annotations": {objects.NAME: workflow, objects.IR: pack(Workflow(name=workflow))},
                 "creationTimestamp": f"2026-01-01T00:00:0{index}Z",
             }
         }
@@ -265,7 +266,7 @@ def test_a_run_of_another_machine_is_taken_over_with_its_retries(store: RunStore
         metadata = {
             "name": name,
             "labels": {objects.RUN: "w-1-aaaaaa", objects.NUMBER: str(number)},
-            "annotations": {objects.NAME: "w", objects.IR: objects.pack(workflow), objects.VALUES: '{"n": 1}'},
+            "annotations": {objects.NAME: "w", objects.IR: pack(workflow), objects.VALUES: '{"n": 1}'},
             "creationTimestamp": "2026-01-01T00:00:00Z",
         }
         return Answer(200, {"metadata": metadata, "spec": {}, "status": {"phase": phase, "nodes": nodes}})

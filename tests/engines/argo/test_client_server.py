@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from couler.backends.argo.client.artifacts import fetch
-from couler.backends.argo.client.retrying import Patience
 from couler.backends.argo.client.server import Server
+from couler.backends.remote.retrying import Patience
 from couler.config import load_settings
 from couler.core.errors import ConfigError, EngineError, EngineUnreachableError
 from couler.runs import StepRecord

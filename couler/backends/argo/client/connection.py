@@ -14,15 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from couler.backends.argo.client.retrying import (
-    PATIENCE,
-    WAITING,
-    AnswerError,
-    Patience,
-    Waiting,
-    explained,
-    persist,
-)
+from couler.backends.argo.client.answers import explained
+from couler.backends.remote.retrying import PATIENCE, WAITING, AnswerError, Patience, Waiting, persist
 from couler.core.errors import ConfigError, EngineUnreachableError, MissingExtraError
 
 WORKFLOWS = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflows"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from couler.backends.argo.client.connection import Connection
-from couler.backends.argo.client.retrying import AnswerError, Patience
 from couler.backends.argo.client.server import Server
 from couler.backends.base import Check
+from couler.backends.remote.retrying import AnswerError, Patience
 from couler.core.errors import CoulerError
 
 _QUICK = Patience(total=5.0)

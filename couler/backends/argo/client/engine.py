@@ -14,6 +14,8 @@ from couler.backends.argo.client.connection import Connection
 from couler.backends.argo.client.follow import Ledger, follow, look
 from couler.backends.argo.client.objects import workflow_of
 from couler.backends.argo.large import stores_files
+from couler.backends.argo.names import object_name
+from couler.backends.remote.runs import check_mode, new_id
 from couler.core.errors import NotFoundError, StateError
 from couler.core.ir.json import thaw
 from couler.core.ir.model import Workflow
@@ -132,7 +134,7 @@ class ArgoEngine:
         values = complete(workflow, parameters)
         objects.document_of(workflow, self.options)
         connection = self.connection()
-        run_id = run_id or objects.new_id(workflow.name)
+        run_id = run_id or new_id(object_name(workflow.name, 40))
         record = RunRecord(
             run_id,
             workflow.name,
@@ -173,7 +175,7 @@ class ArgoEngine:
             EngineError: The cluster refuses it.
         """
         record = self.store.run(run_id)
-        verbs.check_mode(record, mode)
+        check_mode(record, mode)
         if mode == "retry":
             self._retry(record)
         elif not record.remote or not self._exists(record):

@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from couler.backends.argo.client.answers import explained
 from couler.backends.argo.client.connection import Connection
 from couler.backends.argo.client.nodes import is_offloaded
 from couler.backends.argo.client.objects import get
-from couler.backends.argo.client.retrying import AnswerError, Patience, explained
 from couler.backends.argo.client.snapshot import Snapshot, snapshot
+from couler.backends.remote.retrying import AnswerError, Patience
 from couler.core.errors import EngineError, NotFoundError
 from couler.core.ir.model import Workflow
 from couler.runs import AttemptRecord, Changes, EventRecord, RunStore, StepRecord

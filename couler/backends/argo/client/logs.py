@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from couler.backends.argo.client.retrying import AnswerError, Patience, explained
+from couler.backends.argo.client.answers import explained
+from couler.backends.remote.retrying import AnswerError, Patience
+from couler.backends.remote.runs import is_wanted
 from couler.core.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -79,15 +81,6 @@ def read(
             f"the pods of run '{source.run}' are gone, and their logs with them",
             "keep logs with archiveLogs in Argo's artifact repository, and name an argo-server with --server",
         )
-
-
-def is_wanted(path: str, step: str | None) -> bool:
-    """Whether a step is the one that was asked for, or lies inside it.
-
-    >>> is_wanted("train[3]", "train"), is_wanted("train-2", "train")
-    (True, False)
-    """
-    return step is None or path == step or path.startswith((f"{step}/", f"{step}[", f"{step}#"))
 
 
 def _following(source: Source, attempts: Attempts, step: str | None, has_ended: Callable[[], bool]) -> Iterator[Line]:

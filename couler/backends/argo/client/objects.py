@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import gzip
 import json
 import re
-import secrets
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from couler.backends.argo.backend import ArgoBackend
+from couler.backends.argo.client.answers import explained
 from couler.backends.argo.client.connection import Connection
 from couler.backends.argo.client.nodes import seconds
-from couler.backends.argo.client.retrying import AnswerError, explained
 from couler.backends.argo.document import with_arguments
 from couler.backends.argo.names import object_name
+from couler.backends.remote.retrying import AnswerError
+from couler.backends.remote.runs import pack, unpack
 from couler.core.errors import EngineError, StateError
 from couler.core.ir.model import Workflow
-from couler.core.ir.text import from_text, to_json
 from couler.runs.records import RunRecord
 
 RUN = "couler.io/run"
@@ -36,11 +32,6 @@ TOO_LARGE = "too-large"
 _LARGEST_ANNOTATION = 200_000
 _LARGEST_MAP = 900_000
 _CONFIG_MAPS = "/api/v1/namespaces/{namespace}/configmaps"
-
-
-def new_id(workflow: str) -> str:
-    """An id for a run, readable and unique, which is also a label: name, time, chance."""
-    return f"{object_name(workflow, 40)}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
 
 
 def name_of(workflow: str, run_id: str, number: int) -> str:
@@ -131,27 +122,6 @@ def get(connection: Connection, name: str) -> dict[str, Any]:
     return found
 
 
-def pack(workflow: Workflow) -> str:
-    """A workflow as text for an annotation.
-
-    >>> unpack(pack(Workflow(name="w"))) == Workflow(name="w")
-    True
-    """
-    return base64.b64encode(gzip.compress(to_json(workflow).encode(), 6, mtime=0)).decode()
-
-
-def unpack(text: str) -> Workflow:
-    """The workflow that `pack` was given.
-
-    Raises:
-        EngineError: It was damaged.
-    """
-    try:
-        return from_text(gzip.decompress(base64.b64decode(text)).decode())
-    except (binascii.Error, OSError, EOFError, ValueError) as error:
-        raise EngineError(f"the workflow in the annotation {IR} cannot be read: {error}") from error
-
-
 def workflow_of(connection: Connection, found: Mapping[str, Any]) -> Workflow:
     """The workflow from which an object was compiled.
 
@@ -171,7 +141,7 @@ def workflow_of(connection: Connection, found: Mapping[str, Any]) -> Workflow:
             f"workflow '{metadata['name']}' at {connection.where} {why}, so its steps are not known here",
             "use the run store of the machine that submitted it, or kubectl",
         )
-    return unpack(text)
+    return unpack(text, f"the annotation {IR}")
 
 
 def _keep(connection: Connection, made: Mapping[str, Any], packed: str) -> None:

@@ -12,15 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from couler.backends.argo.client.retrying import (
-    PATIENCE,
-    WAITING,
-    AnswerError,
-    Patience,
-    Waiting,
-    explained,
-    persist,
-)
+from couler.backends.argo.client.answers import explained
+from couler.backends.remote.retrying import PATIENCE, WAITING, AnswerError, Patience, Waiting, persist
 from couler.core.errors import ConfigError, NotFoundError
 
 _SECONDS = 60.0

@@ -9,11 +9,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from couler.backends.argo.client.answers import explained
 from couler.backends.argo.client.connection import MERGE, Connection
 from couler.backends.argo.client.nodes import is_offloaded, nodes_of
 from couler.backends.argo.client.objects import NAME, NUMBER, RUN, get
-from couler.backends.argo.client.retrying import AnswerError, explained, persist
 from couler.backends.argo.client.snapshot import STOPPED, snapshot
+from couler.backends.remote.retrying import AnswerError, persist
 from couler.core.errors import NotFoundError, StateError, near
 from couler.core.ir.model import Workflow
 
@@ -24,21 +25,6 @@ if TYPE_CHECKING:
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PAGE = 500
 APPROVED = "approved"
-
-
-def check_mode(record: RunRecord, mode: str) -> None:
-    """Refuse what the state of a run does not allow.
-
-    Raises:
-        StateError: It has not ended, or has.
-    """
-    status, run_id = record.status, record.id
-    if mode == "new" and status != "pending":
-        raise StateError(f"run '{run_id}' was started before: it is {status}", f"couler wait {run_id}")
-    if mode == "resume" and status in ("succeeded", "failed", "cancelled"):
-        raise StateError(f"run '{run_id}' has already {status}", f"`couler retry {run_id}` runs what failed again")
-    if mode == "retry" and status not in ("failed", "cancelled"):
-        raise StateError(f"run '{run_id}' is {status}: only failed and cancelled runs can be retried")
 
 
 def _patch(connection: Connection, name: str, change: Mapping[str, Any], doing: str) -> None:
