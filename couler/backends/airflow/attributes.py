@@ -9,7 +9,17 @@ from typing import Any
 from couler.backends.airflow.expressions import Names, mapping
 from couler.core.ir.graph import outputs_of_one
 from couler.core.ir.json import thaw
-from couler.core.ir.model import FunctionTask, GroupTask, Output, Parameter, Retry, Step, SuspendTask, Workflow
+from couler.core.ir.model import (
+    FunctionTask,
+    GroupTask,
+    JobTask,
+    Output,
+    Parameter,
+    Retry,
+    Step,
+    SuspendTask,
+    Workflow,
+)
 from couler.core.ir.types import parse
 from couler.core.render.code import Code, Items, call, listed
 from couler.core.render.literals import literal, text
@@ -35,14 +45,18 @@ def of_dag(workflow: Workflow, options: Mapping[str, Any], sdk: set[str]) -> dic
         arguments["max_active_tasks"] = str(workflow.parallelism)
     if workflow.timeout is not None:
         arguments["dagrun_timeout"] = seconds(workflow.timeout)
-    arguments["tags"] = listed([text("couler"), *(text(f"{key}={value}"[:100]) for key, value in
-                                                  workflow.labels.items())])  # fmt: skip
+    labels = {key: f"{key}={value}" for key, value in workflow.labels.items()}
+    short = [label for label in labels.values() if len(label) <= LONGEST_TAG]
+    arguments["tags"] = listed([text("couler"), *map(text, short)])
+    long = {key: workflow.labels[key] for key, label in labels.items() if len(label) > LONGEST_TAG}
+    arguments["doc_md"] = text(told("", long)) if long else None
     defaults: dict[str, Code] = {"workflow": text(workflow.name)}
     if workflow.on_failure == "continue":
         defaults["stop"] = "False"
     for name in ("store", "python", "limit"):
         if options.get(name):
             defaults[name] = literal(options[name])
+    defaults |= options["defaults"]
     arguments["default_args"] = mapping(defaults)
     return arguments
 
@@ -53,6 +67,16 @@ def _schedule(cron: tuple[str, ...], timezone: str, sdk: set[str]) -> Code:
         return call("CronTriggerTimetable", text(cron[0]), timezone=text(timezone))
     sdk.add("MultipleCronTriggerTimetable")
     return call("MultipleCronTriggerTimetable", *map(text, cron), timezone=text(timezone))
+
+
+LONGEST_TAG = 100
+"""Characters that a tag of a DAG may have."""
+
+
+def told(description: str, labels: Mapping[str, str]) -> str:
+    """What a page of Airflow shows of a step or workflow."""
+    shown = ", ".join(f"`{key}={value}`" for key, value in labels.items())
+    return "\n\n".join(filter(None, [description, f"Labels: {shown}" if shown else ""]))
 
 
 _TYPES = {
@@ -89,8 +113,9 @@ def of_step(step: Step, names: Names) -> dict[str, Code | None]:
     arguments: dict[str, Code | None] = {
         "inputs": mapping({one.name: names.value(one.value) for one in step.inputs}),
         "allow_failure": "True" if step.allow_failure else None,
+        "doc_md": text(step.description) if step.description else None,
     }
-    if not isinstance(step.task, GroupTask | SuspendTask):
+    if not isinstance(step.task, GroupTask | SuspendTask | JobTask):
         arguments |= _of_process(step, names)
     if step.retry is not None and step.retry.limit:
         arguments |= {"retries": str(step.retry.limit), "retry_policy": _again(step.retry, names)}

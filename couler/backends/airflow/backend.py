@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from couler.backends.airflow.containers import KUBERNETES, MODULES, PROCESS, chosen, notes, of_run
 from couler.backends.airflow.dag import DagFile
 from couler.backends.airflow.names import dag_name
 from couler.backends.airflow.sources import Sources
@@ -13,36 +14,44 @@ from couler.backends.base import Declaration, Emitted
 from couler.core.errors import EngineError
 from couler.core.ir.features import FEATURES
 from couler.core.ir.model import Workflow
+from couler.runner.container import shipped as runner
 
 if TYPE_CHECKING:
     from couler.backends.base import Engine
 
 VERSIONS = ("3.3",)
 
-_LOWERED = {
-    "cache": "drop_cache",
-    "placement": "drop_placement",
-    "service_account": "drop_service_accounts",
-}
+_LOWERED = {"cache": "drop_cache"}
+_ON_ONE_MACHINE = {"placement": "drop_placement", "service_account": "drop_service_accounts"}
 
 _REFUSED = {
-    "job": "Airflow's tasks run on its workers here; create the object in a function",
-    "job_conditions": "Airflow's tasks run on its workers here; wait for the object in a function",
     "map_in_map": "Airflow cannot map inside a map; map over one list of pairs",
     "suspend_timeout": "leave the limit out, or set one for the whole workflow",
     "group_timeout": "Airflow limits the time of tasks and of whole runs; set the limit on the steps inside",
-    "sidecars": "workers run one process for each step",
-    "daemon": "workers run one process for each step, which must end",
-    "volumes": "steps run as processes of a worker; use paths of the worker",
-    "gpu": "steps run as processes of a worker; choose the worker by a queue",
-    "retry_escalation": "steps run as processes of a worker, which have no memory of their own",
+    "daemon": "Airflow waits for each task to end",
     "stored_files": "read from the URL in the step itself",
     "stored_outputs": "write to the URL in the step itself",
     "engine_options": "options for Airflow are not taken yet",
 }
+_IN_PODS = "set airflow_containers to kubernetes"
+_NEEDS_PODS = {
+    "job": f"Airflow needs a cluster for that; {_IN_PODS}, or create the object in a function",
+    "job_conditions": f"Airflow needs a cluster for that; {_IN_PODS}, or wait for the object in a function",
+    "sidecars": f"only pods have containers beside the task; {_IN_PODS}",
+    "retry_escalation": f"only pods have memory of their own; {_IN_PODS}",
+}
+_NEEDS_CONTAINERS = {
+    "volumes": "processes of a worker have its paths; set airflow_containers to kubernetes or docker",
+    "gpu": "processes of a worker have what it has; set airflow_containers to kubernetes or docker",
+}
+_NEEDS_FILES = (
+    "pods have no folder in common; set airflow_containers to docker or process, or mount a claim as a volume"
+)
 
 SHIPPED = ("__init__.py", "files.py", "processes.py", "steps.py", "values.py")
 LIMIT = 1 << 20
+LIMIT_OF_PODS = 256 * 1024
+"""Bytes of a value: what a pod is given and gives travels through the cluster's own objects."""
 
 
 class AirflowBackend:
@@ -53,9 +62,17 @@ class AirflowBackend:
 
     def declaration(self, version: str = "", options: Mapping[str, Any] = {}) -> Declaration:
         """What Airflow can do."""
-        native = frozenset(feature for feature in FEATURES if feature not in _REFUSED and feature not in _LOWERED)
-        limit = options.get("max_value") or LIMIT
-        return Declaration("airflow", version or VERSIONS[0], native, _LOWERED, _REFUSED, limit)
+        mode = chosen(options)
+        refused = dict(_REFUSED)
+        if mode != KUBERNETES:
+            refused |= _NEEDS_PODS
+        if mode == PROCESS:
+            refused |= _NEEDS_CONTAINERS
+        if mode == KUBERNETES:
+            refused |= {"files": _NEEDS_FILES, "folders": _NEEDS_FILES}
+        lowered = _LOWERED if mode == KUBERNETES else {**_LOWERED, **_ON_ONE_MACHINE}
+        native = frozenset(feature for feature in FEATURES if feature not in refused and feature not in lowered)
+        return Declaration("airflow", version or VERSIONS[0], native, lowered, refused, _limit(options))
 
     def compile(self, workflow: Workflow, version: str = "", options: Mapping[str, Any] = {}) -> Emitted:
         """The DAG file, and the folder that must lie beside it.
@@ -63,21 +80,34 @@ class AirflowBackend:
         Args:
             workflow: The workflow, with native features only.
             version: Version of Airflow; the newest when empty.
-            options: ``store`` (URL of the folder for files between steps), ``python`` (interpreter of functions; that
-                of the worker when empty) and ``max_value`` (bytes of JSON that one value may have).
+            options: ``airflow_containers`` (what steps run in: ``process``, a process of the worker; ``kubernetes``,
+                a pod; or ``docker``, a container), ``artifacts`` (URL of the folder for files between steps),
+                ``python`` (interpreter of functions in processes; that of the worker when empty), ``max_value`` (bytes
+                of JSON that one value may have), ``image`` (for functions and scripts that name none), ``namespace``
+                and ``service_account`` (of pods).
+
+        Raises:
+            EngineError: Airflow cannot say what the workflow says.
         """
+        mode = chosen(options)
         sources = Sources()
         name = dag_name(workflow.name)
         package = f"{name.replace('-', '_')}_parts"
         if package[0].isdigit():
             package = f"_{package}"
-        given = {"store": options.get("store"), "python": options.get("python"), "limit": options.get("max_value")}
+        given = {
+            "containers": mode,
+            "defaults": of_run(workflow, mode, options),
+            "store": options.get("artifacts"),
+            "python": options.get("python"),
+            "limit": _limit(options) if _limit(options) != LIMIT else None,
+        }
         written = DagFile(workflow, package, sources, given).text()
         documents = {f"{name}.py": written}
-        documents |= {f"{package}/{file}": text for file, text in shipped().items()}
+        documents |= {f"{package}/{file}": text for file, text in shipped(mode).items()}
         documents |= {f"{package}/sources/{file}": text for file, text in sources.files.items()}
         documents[f"{package}/.airflowignore"] = "*\n"
-        return Emitted(documents)
+        return Emitted(documents, tuple(notes(workflow, mode)))
 
     def engine(self, options: Mapping[str, Any]) -> Engine:
         """Not to be had yet: put the files where Airflow reads them.
@@ -88,11 +118,19 @@ class AirflowBackend:
         raise EngineError("couler starts no runs on Airflow yet", "compile, and put the files into the DAGs folder")
 
 
-def shipped() -> dict[str, str]:
+def _limit(options: Mapping[str, Any]) -> int:
+    """Bytes of JSON that one value may have."""
+    usual = LIMIT_OF_PODS if chosen(options) == KUBERNETES else LIMIT
+    return min(options.get("max_value") or usual, usual)
+
+
+def shipped(mode: str = PROCESS) -> dict[str, str]:
     """The modules that a DAG file needs, which then know nothing of couler."""
     folder = files("couler.backends.airflow.shipped")
-    found = {name: (folder / name).read_text(encoding="utf-8") for name in SHIPPED}
+    found = {name: (folder / name).read_text(encoding="utf-8") for name in (*SHIPPED, *MODULES[mode])}
+    ran = ("function.py", "value_types.py", *(["container.py"] if mode != PROCESS else []))
+    found |= {name: (files("couler.runner") / name).read_text(encoding="utf-8") for name in ran}
     found = {name: text.replace("from couler.runner.", "from .") for name, text in found.items()}
-    for name in ("function.py", "value_types.py"):
-        found[name] = (files("couler.runner") / name).read_text(encoding="utf-8")
+    if mode != PROCESS:
+        found["runner.txt"] = runner() + "\n"
     return found

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from couler.backends.airflow import attributes
+from couler.backends.airflow import attributes, containers
 from couler.backends.airflow.expressions import EXPRESSIONS, Names, flag, mapping, sequence, task_text
 from couler.backends.airflow.names import END, ITEM, ITEMS, START, dag_name, round_of, task_names, variable
 from couler.backends.airflow.sources import Sources
@@ -37,7 +37,7 @@ class DagFile:
     Args:
         workflow: With native features only.
         package: Name of the folder that lies beside the file.
-        options: ``store``, ``python`` and ``limit``, see `couler.backends.airflow.backend`.
+        options: ``containers``, ``store``, ``python`` and ``limit``, see `couler.backends.airflow.backend`.
     """
 
     def __init__(self, workflow: Workflow, package: str, sources: Sources, options: Mapping[str, Any]) -> None:
@@ -93,8 +93,11 @@ class DagFile:
     def imports(self) -> list[str]:
         """What the file takes from the modules beside it."""
         found = []
+        where = containers.module_of(self.options["containers"])
+        running = self.used & containers.RUNNING if where != "steps" else set()
         for module, names in (
-            ("steps", sorted(self.used - EXPRESSIONS)),
+            (where, sorted(running)),
+            ("steps", sorted(self.used - EXPRESSIONS - running)),
             ("values", sorted(self.used & EXPRESSIONS)),
         ):
             if names:
@@ -189,10 +192,12 @@ class DagFile:
             return self.group(step, names, task, path, before, given)
         return self.leaf(step, names, task, path, before, given)
 
-    def open_group(self, task: str, **arguments: Code | None) -> Items:
+    def open_group(self, step: Step, task: str) -> Items:
         """A task group, which stands in those that are open already."""
         self.from_sdk.add("TaskGroup")
-        return call("TaskGroup", task_text(task.rpartition(".")[2]), **arguments)
+        grouped = isinstance(step.task, GroupTask)
+        shown = attributes.told(step.description, step.labels if grouped else {})
+        return call("TaskGroup", task_text(task.rpartition(".")[2]), tooltip=text(shown) if shown else None)
 
     def leaf(
         self, step: Step, names: Names, task: str, path: str, before: Sequence[str], given: Mapping[str, Code | None]
@@ -228,7 +233,6 @@ class DagFile:
             case ContainerTask():
                 kind = "Container"
                 arguments |= {
-                    "image": text(task.image),
                     "command": sequence([names.value(word) for word in task.command]),
                     "args": sequence([names.value(word) for word in task.args]),
                 }
@@ -241,14 +245,14 @@ class DagFile:
             case _:
                 raise TypeError(f"{task.kind} is refused before")
         self.used.add(kind)
-        return kind, arguments
+        return kind, arguments | containers.around(step, self.options["containers"])
 
     def group(
         self, step: Step, names: Names, task: str, path: str, before: Sequence[str], given: Mapping[str, Code | None]
     ) -> str:
         """A nested workflow."""
         assert isinstance(step.task, GroupTask)
-        with self.inside(self.open_group(task), ":"):
+        with self.inside(self.open_group(step, task), ":"):
             start = variable(f"{task}_start", self.taken)
             inputs = _bound(step.task, step, names)
             self.used.add("Start")
@@ -308,7 +312,7 @@ class DagFile:
         """A step once for each item of a list."""
         assert step.foreach is not None
         per_item = step.when is not None and any(isinstance(ref, ItemRef) for ref in references_in(step.when))
-        with self.inside(self.open_group(task), ":"):
+        with self.inside(self.open_group(step, task), ":"):
             items = variable(f"{task}_items", self.taken)
             lists = mapping({name: names.value(value) for name, value in step.foreach.lists.items()})
             needs = mapping(
@@ -394,7 +398,7 @@ class DagFile:
         self, step: Step, names: Names, task: str, path: str, before: Sequence[str], given: Mapping[str, Code | None]
     ) -> str:
         """A step that runs again while its condition holds."""
-        with self.inside(self.open_group(task), ":"):
+        with self.inside(self.open_group(step, task), ":"):
             return self.rounds(step, names, task, path, before, given, "")
 
     def rounds(

@@ -67,8 +67,8 @@ class _Reader:
             "exits": {name: self._handler_on(face) for name, face in handlers},
             "parallelism": given.get("max_active_tasks"),
             "timeout": None if limit is None else math.ceil(limit.named["seconds"]),
-            "service_account": "",
-            "labels": dict(tag.split("=", 1) for tag in given["tags"] if tag != "couler"),
+            "service_account": given["default_args"].get("service_account_name", ""),
+            "labels": dict(tag.split("=", 1) for tag in given["tags"] if tag != "couler") | _labels(given),
             "schedule": self._schedule(),
             "outputs": len(end.arguments["outputs"]),
         }
@@ -221,7 +221,7 @@ def _around(given: Mapping[str, Any]) -> Facts:
         "retry": _retry(given),
         "timeout": None if limit is None else math.ceil(limit.named["seconds"]),
         "service_account": "",
-        "labels": dict(re.findall(r"`([^=`]+)=([^`]*)`", given.get("doc_md", "").rpartition("Labels: ")[2])),
+        "labels": given.get("labels", {}) | _labels(given),
         "daemon": False,
         "sidecars": [],
         "env": list(given.get("env", {})),
@@ -233,6 +233,11 @@ def _around(given: Mapping[str, Any]) -> Facts:
         "amounts": _amounts(given.get("resources", {})),
         "place": {"nodeSelector": {}, "tolerations": [], "affinity": {}, "priority": ""},
     }
+
+
+def _labels(given: Mapping[str, Any]) -> dict[str, str]:
+    """Labels that stand in a text for people."""
+    return dict(re.findall(r"`([^=`]+)=([^`]*)`", given.get("doc_md", "").rpartition("Labels: ")[2]))
 
 
 def _amounts(resources: Mapping[str, Any]) -> Facts:

@@ -519,8 +519,9 @@ def _secret(name: str, key: str) -> str:
 class Function(Process):
     """A Python function in a process of its own; ``source`` is the file that defines ``entry``."""
 
-    def __init__(self, *, source: str | Path, entry: str, **arguments: Any) -> None:
+    def __init__(self, *, source: str | Path, entry: str, image: str = "", **arguments: Any) -> None:
         super().__init__(**arguments)
+        self.image = image
         self.source = str(source)
         self.entry = entry
 
