@@ -1,0 +1,1 @@
+"""Runs of workflows on an Airflow, through its REST API."""

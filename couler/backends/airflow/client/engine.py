@@ -1,0 +1,419 @@
+"""The Airflow engine: runs of workflows on an Airflow, behind the verbs that every engine has."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from couler.backends.airflow.client import logs, retry, runs
+from couler.backends.airflow.client.access import Access
+from couler.backends.airflow.client.connection import Connection
+from couler.backends.airflow.client.deploy import check_place, deploy
+from couler.backends.airflow.client.follow import GONE, Reader, follow
+from couler.backends.airflow.client.snapshot import Instance, instance_of
+from couler.backends.airflow.names import dag_name, identifier, task_names
+from couler.backends.remote.ledger import Ledger, Observer
+from couler.backends.remote.runs import check_mode, new_id
+from couler.core.errors import ConfigError, NotFoundError, StateError, near
+from couler.core.ir.features import features_of
+from couler.core.ir.model import Workflow
+from couler.core.ir.parameters import complete
+from couler.core.ir.text import from_text, to_json
+from couler.core.passes.apply_defaults import apply_defaults
+from couler.runs import Changes, EventRecord, RunRecord, RunStore, open_store
+from couler.runs.records import ENDED
+
+if TYPE_CHECKING:
+    from couler.backends.base import Check, Mode
+
+_FRESH = 1.0
+"""Seconds for which what was read from Airflow counts as news."""
+_ACCESS = ("token", "token_command", "user", "password")
+_KEPT = (
+    *("server", "dags", "dags_command", "artifacts", "python", "max_value", "version"),
+    *("airflow_containers", "image", "namespace", "service_account"),
+)
+"""What a run remembers: where it is, and how it was compiled."""
+
+
+class AirflowEngine:
+    """Runs workflows with Airflow; nothing has to run on this machine meanwhile.
+
+    The run store holds what was last seen; every look refreshes it. May be shared by threads, and any number of
+    processes and machines may look at a run, steer it and follow it.
+
+    Args:
+        root: Folder for what couler remembers.
+        store: The run store, or its URL; None means the one below the root.
+        server: URL of Airflow's api-server.
+        token: Where a token is: ``env:NAME`` or ``file:PATH``.
+        token_command: A program that prints a token.
+        user: Name for logging in, where there is no token.
+        password: Where the password is: ``env:NAME`` or ``file:PATH``.
+        dags: The folder from which Airflow reads DAG files.
+        dags_command: A program that brings a folder with DAG files there; the folder is its last argument.
+        artifacts: URL of the folder for files between steps, for all workers; beside ``dags`` when None.
+        python: Interpreter of functions; that of the workers when None.
+        max_value: Bytes that one value may have.
+        version: Version of Airflow to compile for; the newest when None.
+        airflow_containers: What steps run in: ``process``, ``kubernetes`` or ``docker``.
+        image: Image of functions and scripts that name none, in containers.
+        namespace: Namespace of pods.
+        service_account: Service account of pods, where the workflow names none.
+        **others: Settings of other engines, which do not matter here.
+
+    Example:
+        >>> engine = AirflowEngine(Path(".couler"), server="http://localhost:8080", dags="dags")  # doctest: +SKIP
+        >>> run_id = engine.start(workflow, {"epochs": 3})  # doctest: +SKIP
+        >>> engine.execute(run_id)  # doctest: +SKIP
+        'succeeded'
+    """
+
+    name = "airflow"
+
+    def __init__(
+        self,
+        root: Path = Path(".couler"),
+        *,
+        store: RunStore | str | None = None,
+        server: str | None = None,
+        token: str | None = None,
+        token_command: str | None = None,
+        user: str | None = None,
+        password: str | None = None,
+        dags: Path | str | None = None,
+        dags_command: str | None = None,
+        artifacts: str | None = None,
+        python: str | None = None,
+        max_value: int | None = None,
+        version: str | None = None,
+        airflow_containers: str | None = None,
+        image: str | None = None,
+        namespace: str | None = None,
+        service_account: str | None = None,
+        **others: Any,
+    ) -> None:
+        self.root = Path(root)
+        dags = None if dags is None else str(Path(dags).absolute())
+        where = (server, dags, dags_command, artifacts)
+        given = (*where, python, max_value, version, airflow_containers, image, namespace, service_account)
+        self.options = {name: value for name, value in zip(_KEPT, given, strict=True) if value is not None}
+        self.access = Access(token or "", token_command or "", user or "", password or "")
+        self._store_url = store if isinstance(store, str) else None
+        self._store = store if isinstance(store, RunStore) else None
+        self._connections: dict[str, Connection] = {}
+        self._readers: dict[str, Reader] = {}
+        self._looked: dict[str, float] = {}
+
+    @property
+    def store(self) -> RunStore:
+        """The run store, opened when first needed."""
+        if self._store is None:
+            self._store = open_store(self._store_url, self.root)
+        return self._store
+
+    def connection(self, options: Mapping[str, Any] | None = None) -> Connection:
+        """The Airflow of a run, or the one of the settings."""
+        server = str((options or {}).get("server") or self.options.get("server") or "")
+        if server not in self._connections:
+            self._connections[server] = Connection(server, self.access)
+        return self._connections[server]
+
+    # --- starting --------------------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        workflow: Workflow,
+        parameters: Mapping[str, Any],
+        run_id: str | None = None,
+        labels: Mapping[str, str] = {},
+    ) -> str:
+        """Remember a new run and give its id; `execute` or `detach` bring it to Airflow.
+
+        Raises:
+            ParameterError: A parameter is missing, unknown or of the wrong type.
+            EngineError: The workflow cannot be compiled.
+            ConfigError: No server is set, or no place for DAG files or for files between steps.
+        """
+        workflow = apply_defaults(workflow)
+        values = complete(workflow, parameters)
+        self.connection()
+        check_place(self.options)
+        documents_of(workflow, self.options)
+        run_id = run_id or new_id(identifier(workflow.name)[:40])
+        record = RunRecord(
+            run_id,
+            workflow.name,
+            self.name,
+            "pending",
+            time.time(),
+            parameters=values,
+            document=to_json(workflow),
+            labels={**workflow.labels, **labels},
+            options=dict(self.options),
+        )
+        self.store.create_run(record)
+        return run_id
+
+    def execute(self, run_id: str, mode: Mode = "new", observer: Observer | None = None) -> str:
+        """Bring the run to Airflow if it is not there, follow it to its end and give its status.
+
+        Raises:
+            KeyboardInterrupt: The user pressed Ctrl-C; following ends, and the run goes on.
+        """
+        self.detach(run_id, mode)
+        record = self.store.run(run_id)
+        try:
+            return follow(self._reader(record), self._ledger(run_id, observer))
+        except KeyboardInterrupt as error:
+            error.add_note(
+                f"run {run_id} goes on on Airflow: `couler wait {run_id}` waits for it, `couler stop {run_id}` stops it"
+            )
+            raise
+
+    def detach(self, run_id: str, mode: Mode = "new") -> None:
+        """Bring the run to Airflow if it is not there, or let it go on; it needs nobody here.
+
+        Raises:
+            StateError: The run is not in a state for this mode.
+            EngineError: Airflow refuses it.
+        """
+        record = self.store.run(run_id)
+        check_mode(record, mode)
+        if mode == "retry":
+            self._retry(record)
+        elif not record.remote or mode == "new":
+            self._create(record)
+        self._looked.pop(run_id, None)
+
+    def _create(self, record: RunRecord) -> None:
+        workflow, connection = from_text(record.document), self.connection(record.options)
+        dag = dag_name(record.workflow)
+        deploy(connection, documents_of(workflow, record.options), self._where(record))
+        self.store.update_run(record.id, remote=dag)
+        conf = {**record.parameters, runs.MARK: runs.mark_of(workflow, record.id)}
+        if runs.trigger(connection, dag, record.id, conf):
+            self._begun(record.id, "new", [])
+
+    def _retry(self, record: RunRecord) -> None:
+        workflow, connection = from_text(record.document), self.connection(record.options)
+        found = self._reader(record).found()
+        if found.run["state"] in ("success", "failed"):
+            deploy(connection, documents_of(workflow, record.options), self._where(record))
+            runs.again(connection, record.remote, record.id, retry.to_repeat(workflow, found))
+        steps = retry.before(workflow, self.store.steps(record.id))
+        self.store.update_run(record.id, status="pending", ended=None, message="", outputs=None)
+        self._begun(record.id, "retry", steps)
+
+    def _begun(self, run_id: str, mode: Mode, steps: list[Any]) -> None:
+        event = EventRecord(run_id, time.time(), "run-started", data={"mode": mode})
+        self.store.record(run_id, Changes(steps, (), [event]))
+
+    # --- requests --------------------------------------------------------------------------------------------------
+
+    def stop(self, run_id: str) -> None:
+        """Ask the run to stop: what runs is ended, and exit handlers run.
+
+        Raises:
+            StateError: It has ended.
+        """
+        self.refresh(run_id)
+        record = self.store.run(run_id)
+        if record.status in ENDED:
+            raise StateError(f"run '{run_id}' has already {record.status}", "there is nothing to stop")
+        if not record.remote:
+            self.store.update_run(run_id, status="cancelled", ended=time.time(), message="stopped on request")
+            return
+        runs.stop(self.connection(record.options), record.remote, run_id)
+        self._looked.pop(run_id, None)
+
+    def terminate(self, run_id: str) -> None:
+        """End the run at once, with its exit handlers.
+
+        Raises:
+            StateError: It has ended.
+        """
+        self.stop(run_id)
+        record = self.store.run(run_id)
+        if not record.remote:
+            return
+        for task, index in self._handlers(record):
+            runs.end_task(self.connection(record.options), record.remote, run_id, task, index)
+
+    def _handlers(self, record: RunRecord) -> list[Instance]:
+        """Tasks of exit handlers that have not ended."""
+        handlers = {next(iter(task_names([one.step.name]).values())) for one in self._workflow(record).exit_handlers}
+        return [
+            instance
+            for instance, task in self._reader(record).found().tasks.items()
+            if instance[0].partition(".")[0] in handlers and task["end_date"] is None
+        ]
+
+    def suspend(self, run_id: str) -> None:
+        """Not to be had: Airflow pauses DAGs with all their runs.
+
+        Raises:
+            StateError: Always.
+        """
+        raise StateError("Airflow cannot pause a single run", f"couler stop {run_id}, and later couler retry {run_id}")
+
+    def approve(self, run_id: str, path: str) -> None:
+        """Let a suspended step go on.
+
+        Raises:
+            StateError: No such step waits.
+        """
+        self._decide(run_id, path, "Approve")
+
+    def reject(self, run_id: str, path: str) -> None:
+        """Fail a suspended step.
+
+        Raises:
+            StateError: No such step waits.
+        """
+        self._decide(run_id, path, "Reject")
+
+    def _decide(self, run_id: str, path: str, choice: str) -> None:
+        record = self.store.run(run_id)
+        if record.status in ENDED:
+            raise StateError(f"run '{run_id}' has already {record.status}", "start a new run")
+        if not record.remote:
+            raise StateError(f"run '{run_id}' was not brought to Airflow yet", f"couler resume {run_id}")
+        waiting = self._reader(record).read().waiting
+        if path not in waiting:
+            hint = near(path, waiting, "waiting steps") or "no step waits"
+            raise StateError(f"step '{path}' of run '{run_id}' does not wait for a person", hint)
+        task, _ = instance_of(waiting[path])
+        runs.decide(self.connection(record.options), record.remote, run_id, task, choice)
+        self._looked.pop(run_id, None)
+
+    def delete(self, run_id: str) -> None:
+        """Delete the run from Airflow; its DAG stays. Whoever keeps its record forgets it."""
+        record = self.store.run(run_id)
+        if record.remote:
+            runs.delete(self.connection(record.options), record.remote, run_id)
+
+    # --- looking ---------------------------------------------------------------------------------------------------
+
+    def refresh(self, run_id: str) -> None:
+        """Bring the run store up to date, unless the run has ended or was looked at a moment ago."""
+        if time.monotonic() - self._looked.get(run_id, -_FRESH) < _FRESH:
+            return
+        record = self.store.run(run_id)
+        if record.status in ENDED or not record.remote:
+            return
+        try:
+            self._ledger(run_id, None).write(self._reader(record).read())
+        except NotFoundError:
+            if record.status != "pending":  # else it is being triggered
+                self._ledger(run_id, None).gone(GONE)
+        self._looked[run_id] = time.monotonic()
+
+    def is_driven(self, run_id: str) -> bool:
+        """Whether the run is on Airflow and has not ended."""
+        self.refresh(run_id)
+        record = self.store.run(run_id)
+        return bool(record.remote) and record.status not in ENDED
+
+    def logs(self, run_id: str, step: str | None = None, follow: bool = False) -> Iterator[tuple[str, str]]:
+        """Pairs of step path and line, read from Airflow's logs."""
+        self.refresh(run_id)
+        record = self.store.run(run_id)
+
+        def has_ended() -> bool:
+            self.refresh(run_id)
+            return self.store.run(run_id).status in ENDED
+
+        source = logs.Logs(self.connection(record.options), record.remote, run_id)
+        return source.read(lambda: self.store.attempts(run_id), step, follow, has_ended)
+
+    def fetch(self, run_id: str, file: Mapping[str, Any], destination: Path) -> None:
+        """Copy a stored file or folder to a path.
+
+        Raises:
+            ArtifactError: It cannot be read.
+        """
+        from couler.backends.airflow.client.files import fetch
+
+        fetch(file, store_of(self.store.run(run_id).options), destination)
+
+    def found(self, limit: int = 50) -> list[RunRecord]:
+        """Runs on Airflow that couler started from anywhere, newest first."""
+        return [runs.record_of(one, "", self.options) for one in runs.listed(self.connection(), limit)]
+
+    def find(self, reference: str) -> str:
+        """The id of a run on Airflow, taken into the run store if it is not there.
+
+        Args:
+            reference: Its id or its beginning, or the name of the workflow or the DAG.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        connection = self.connection()
+        found = runs.search(connection, reference)
+        run_id = str(found["dag_run_id"])
+        try:
+            self.store.run(run_id)
+        except NotFoundError:
+            record = runs.record_of(found, to_json(runs.workflow_of(connection, found)), self.options)
+            self.store.create_run(dataclasses.replace(record, status="pending", ended=None))
+        self.refresh(run_id)
+        return run_id
+
+    def doctor(self) -> list[Check]:
+        """What is right and wrong with Airflow, and what to do about it."""
+        from couler.backends.airflow.client.doctor import checks
+
+        return checks(self.connection, self.options, store_of(self.options))
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    def _where(self, record: RunRecord) -> dict[str, Any]:
+        """Where DAG files go: as the settings say now, or as when the run was started."""
+        now = {name: self.options[name] for name in ("dags", "dags_command") if name in self.options}
+        return now or dict(record.options)
+
+    def _ledger(self, run_id: str, observer: Observer | None) -> Ledger:
+        return Ledger(self.store, run_id, self.root / "runs" / run_id, observer)
+
+    def _workflow(self, record: RunRecord) -> Workflow:
+        return self._reader(record).workflow
+
+    def _reader(self, record: RunRecord) -> Reader:
+        if record.id not in self._readers:
+            connection, workflow = self.connection(record.options), from_text(record.document)
+            self._readers[record.id] = Reader(connection, record.remote, record.id, workflow)
+        return self._readers[record.id]
+
+
+def documents_of(workflow: Workflow, options: Mapping[str, Any]) -> Mapping[str, str]:
+    """The DAG file and what lies beside it; it runs when it is triggered, whatever its schedule.
+
+    Raises:
+        EngineError: It cannot be compiled.
+        ConfigError: It has files, and there is no place for them.
+    """
+    from couler.backends.airflow.backend import AirflowBackend
+
+    store = store_of(options)
+    if not store and "files" in features_of(workflow):
+        raise ConfigError(
+            f"workflow '{workflow.name}' has files, and there is no place where all workers reach them",
+            "couler config set artifacts s3://BUCKET/FOLDER, or a folder that they share",
+        )
+    unscheduled = workflow.model_copy(update={"schedule": None})
+    return (
+        AirflowBackend().compile(unscheduled, options.get("version") or "", {**options, "artifacts": store}).documents
+    )
+
+
+def store_of(options: Mapping[str, Any]) -> str:
+    """URL of the folder for files between steps; empty when there is none."""
+    artifacts = str(options.get("artifacts") or "")
+    if artifacts:
+        return artifacts if "://" in artifacts else Path(artifacts).absolute().as_uri()
+    return (Path(options["dags"]).parent / "couler-files").as_uri() if options.get("dags") else ""
