@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from couler.backends.airflow.containers import KUBERNETES, MODULES, PROCESS, chosen, notes, of_run
 from couler.backends.airflow.dag import DagFile
 from couler.backends.airflow.names import dag_name
+from couler.backends.airflow.preflight import problems
 from couler.backends.airflow.sources import Sources
 from couler.backends.base import Declaration, Emitted
-from couler.core.errors import EngineError
 from couler.core.ir.features import FEATURES
 from couler.core.ir.model import Workflow
 from couler.runner.container import shipped as runner
@@ -107,15 +107,13 @@ class AirflowBackend:
         documents |= {f"{package}/{file}": text for file, text in shipped(mode).items()}
         documents |= {f"{package}/sources/{file}": text for file, text in sources.files.items()}
         documents[f"{package}/.airflowignore"] = "*\n"
-        return Emitted(documents, tuple(notes(workflow, mode)))
+        return Emitted(documents, tuple(notes(workflow, mode)), problems(workflow))
 
     def engine(self, options: Mapping[str, Any]) -> Engine:
-        """Not to be had yet: put the files where Airflow reads them.
+        """The engine, with its server."""
+        from couler.backends.airflow.client.engine import AirflowEngine
 
-        Raises:
-            EngineError: Always.
-        """
-        raise EngineError("couler starts no runs on Airflow yet", "compile, and put the files into the DAGs folder")
+        return AirflowEngine(**options)
 
 
 def _limit(options: Mapping[str, Any]) -> int:

@@ -54,6 +54,7 @@ from couler.core.ir.model import (
     Volume,
     Workflow,
 )
+from couler.core.passes.each_step import each_step
 
 NASTY = (
     "", " ", "y", "no", "on", "null", "~", "1e3", "0o14", "08", "1:30", "2001-01-01", "=", "<<", "- a", "a: b", "a #b",
@@ -319,3 +320,13 @@ def workflows(draw: st.DrawFn, *, depth: int = 1, most: int = 5) -> Workflow:
         timeout=draw(st.none() | st.floats(1, 999)),
         labels=draw(labels),
     )
+
+
+def without_what_kubernetes_checks(workflow: Workflow) -> Workflow:
+    """The workflow without labels and placement, which the strategy fills with any text."""
+
+    def changes(step: Step) -> dict[str, object]:
+        return {"labels": {}, "resources": Resources(memory="1Mi") if step.resources else None}
+
+    defaults = workflow.defaults.model_copy(update={"resources": None})
+    return each_step(workflow, changes).model_copy(update={"labels": {}, "defaults": defaults})

@@ -5,21 +5,10 @@ from hypothesis import HealthCheck, given, settings
 
 import couler
 from couler.core.errors import CoulerError
-from couler.core.ir.model import Resources, Step, Workflow
+from couler.core.ir.model import Workflow
 from couler.core.ir.validate import problems
-from couler.core.passes.each_step import each_step
-from tests.core.ir.strategies import workflows
+from tests.core.ir.strategies import without_what_kubernetes_checks, workflows
 from tests.engines.argo import validator
-
-
-def without_what_kubernetes_checks(workflow: Workflow) -> Workflow:
-    """The workflow without labels and placement, which the strategy fills with any text."""
-
-    def changes(step: Step) -> dict[str, object]:
-        return {"labels": {}, "resources": Resources(memory="1Mi") if step.resources else None}
-
-    defaults = workflow.defaults.model_copy(update={"resources": None})
-    return each_step(workflow, changes).model_copy(update={"labels": {}, "defaults": defaults})
 
 
 @pytest.mark.skipif(bool(validator.tools_missing()), reason=validator.tools_missing())
