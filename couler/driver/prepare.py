@@ -11,7 +11,7 @@ from couler.backends.base import Compiled, Declaration, Support
 from couler.core import passes
 from couler.core.collector import collector_paused
 from couler.core.errors import EngineLimitError, MissingExtraError, Refusal, UnsupportedFeatureError
-from couler.core.ir.features import FEATURES, features_of
+from couler.core.ir.features import FEATURES, features_after, features_of
 from couler.core.ir.model import Workflow
 from couler.core.ir.validate import check
 from couler.driver.load import as_workflow
@@ -49,14 +49,14 @@ Used: TypeAlias = Mapping[str, tuple[str, ...]]
 
 def _lower(workflow: Workflow, declaration: Declaration) -> tuple[Workflow, tuple[str, ...], Used]:
     """The lowered workflow, what was done to it, and the features that it uses now."""
-    used = features_of(workflow)
+    before, used = workflow, features_of(workflow)
     wanted = {declaration.lowered[feature] for feature in used if declaration.support(feature) == "lowered"}
     notes = []
     for name, (rewrite, note) in passes.LOWERINGS.items():
         if name in wanted:
             workflow = rewrite(workflow)
             notes.append(note)
-    return workflow, tuple(notes), features_of(workflow) if notes else used
+    return workflow, tuple(notes), features_after(workflow, before, used)
 
 
 def _refuse(original: Workflow, used: Used, declaration: Declaration) -> None:

@@ -7,7 +7,7 @@ from itertools import islice
 
 from couler.core.ir.graph import order, upstream, walk
 from couler.core.ir.model import FunctionTask, GroupTask, Step, StepDefaults, Workflow
-from couler.core.ir.step_features import of_cache, of_env, of_resources, of_retry, of_step, of_values, true
+from couler.core.ir.step_features import StepFeatures, of_cache, of_env, of_resources, of_retry, of_values, true
 
 FEATURES: Mapping[str, str] = {
     # tasks
@@ -99,12 +99,33 @@ def features_of(workflow: Workflow) -> dict[str, tuple[str, ...]]:
     >>> features_of(Workflow(name="w", steps=(pause,), schedule=Schedule(cron=("0 3 * * *",))))
     {'suspend': ('wait',), 'suspend_duration': ('wait',), 'schedule': ()}
     """
-    found: dict[str, list[str]] = {feature: [] for feature in _of_workflow(workflow)}
-    repeated = _Repeated()
+    return _joined(workflow, _of_steps(workflow))
+
+
+def features_after(
+    workflow: Workflow, before: Workflow, known: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """As `features_of`, for a workflow that was rewritten, when those of the one before are known already."""
+    if workflow.steps is before.steps and workflow.exit_handlers is before.exit_handlers:
+        return _joined(workflow, {feature: paths for feature, paths in known.items() if paths})
+    return features_of(workflow)
+
+
+def _joined(workflow: Workflow, of_steps: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    found = {**dict.fromkeys(_of_workflow(workflow), ()), **of_steps}
+    return {feature: found[feature] for feature in FEATURES if feature in found}
+
+
+def _of_steps(workflow: Workflow) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    steps, repeated = StepFeatures(), _Repeated()
     for path, step in walk(workflow):
-        for feature in {*of_step(step), *repeated.features(path, step)}:
-            found.setdefault(feature, []).append(path)
-    return {feature: tuple(found[feature]) for feature in FEATURES if feature in found}
+        for feature in steps.of(step) | repeated.features(path, step):
+            if feature in found:
+                found[feature].append(path)
+            else:
+                found[feature] = [path]
+    return {feature: tuple(paths) for feature, paths in found.items()}
 
 
 def _of_workflow(workflow: Workflow) -> Iterator[str]:
@@ -189,13 +210,24 @@ class _Repeated:
         self._mapped: set[str] = set()
         self._looped: set[str] = set()
 
-    def features(self, path: str, step: Step) -> Iterator[str]:
+    def features(self, path: str, step: Step) -> frozenset[str]:
+        if step.foreach is None and step.loop is None and "/" not in path:
+            return _NONE
         parent = path.rpartition("/")[0]
-        if step.foreach is not None or parent in self._mapped:
-            if step.foreach is not None and parent in self._mapped:
-                yield "map_in_map"
-            self._mapped.add(path)
-        if step.loop is not None or parent in self._looped:
-            if step.loop is not None and parent in self._looped:
-                yield "loop_in_loop"
-            self._looped.add(path)
+        return frozenset(
+            [
+                *_inside("map_in_map", step.foreach is not None, parent, path, self._mapped),
+                *_inside("loop_in_loop", step.loop is not None, parent, path, self._looped),
+            ]
+        )
+
+
+_NONE: frozenset[str] = frozenset()
+
+
+def _inside(feature: str, repeats: bool, parent: str, path: str, repeated: set[str]) -> Iterator[str]:
+    """The feature, when a step that repeats stands inside another; ``repeated`` is added to."""
+    if parent in repeated and repeats:
+        yield feature
+    if parent in repeated or repeats:
+        repeated.add(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from couler.core.ir.evaluate import operands
 from couler.core.ir.graph import outputs_of_one
@@ -35,34 +36,52 @@ from couler.core.ir.model import (
 )
 
 
-def of_step(step: Step) -> Iterator[str]:
-    """The features of one step, some more than once."""
-    yield from _of_task(step)
-    for name in step.model_fields_set & _TELLING:
-        if name in _FEATURES_OF:
-            yield from _FEATURES_OF[name](step)
-        elif getattr(step, name):
-            yield name
+class StepFeatures:
+    """Finds the features of steps; parts that several steps share are looked at once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], tuple[object, frozenset[str]]] = {}  # the part is kept, so that its id stays
+
+    def of(self, step: Step) -> frozenset[str]:
+        """The features of one step."""
+        found = _of_task(step)
+        for name in step.model_fields_set & _TELLING:
+            if name in _OF_PART:
+                part = getattr(step, name)
+                known = self._known.get((name, id(part)))
+                if known is None:
+                    known = self._known[name, id(part)] = (part, frozenset(_OF_PART[name](part)))
+                found |= known[1]
+            elif name in _OF_STEP:
+                found.update(_OF_STEP[name](step))
+            elif getattr(step, name):
+                found.add(name)
+        return frozenset(found)
 
 
-def _of_task(step: Step) -> Iterator[str]:
+def _of_task(step: Step) -> set[str]:
     task = step.task
-    yield task.kind
+    found: set[str] = {task.kind}
     if type(task) is ContainerTask:
-        yield from of_values(task.command)
-        yield from of_values(task.args)
+        found |= of_values(task.command)
+        found |= of_values(task.args)
     elif type(task) is FunctionTask or type(task) is ScriptTask:
-        yield from true({"packages": task.packages, "image": task.image})
+        if task.packages:
+            found.add("packages")
+        if task.image:
+            found.add("image")
         if type(task) is ScriptTask:
-            yield from of_values(task.args)
+            found |= of_values(task.args)
     elif type(task) is SuspendTask:
-        yield "suspend_approval" if task.duration is None else "suspend_duration"
+        found.add("suspend_approval" if task.duration is None else "suspend_duration")
     elif type(task) is GroupTask:
-        yield from of_values(output.value for output in task.outputs)
-        yield from _of_types(outputs_of_one(step).values())
+        found.update(of_values(output.value for output in task.outputs))
+        found.update(_of_types(outputs_of_one(step).values()))
     elif type(task) is JobTask:
-        yield from true({"job_conditions": any(one.condition for one in (*task.success, *task.failure))})
-        yield from _of_types(outputs_of_one(step).values())
+        if any(one.condition for one in (*task.success, *task.failure)):
+            found.add("job_conditions")
+        found.update(_of_types(outputs_of_one(step).values()))
+    return found
 
 
 def _of_foreach(step: Step) -> Iterator[str]:
@@ -147,13 +166,13 @@ def _of_timeout(step: Step) -> Iterator[str]:
 
 
 def _of_inputs(step: Step) -> Iterator[str]:
-    yield from of_values(item.value for item in step.inputs)
+    yield from of_values([item.value for item in step.inputs])
     yield from _of_types(step.inputs)
 
 
-def _of_outputs(step: Step) -> Iterator[str]:
-    yield from _of_types(step.outputs)
-    for output in step.outputs:
+def _of_outputs(outputs: Sequence[Output]) -> Iterator[str]:
+    yield from _of_types(outputs)
+    for output in outputs:
         if output.default is not None:
             yield "output_default"
         if output.store is not None:
@@ -172,19 +191,21 @@ def of_cache(cache: CachePolicy | None) -> Sequence[str]:
     return ("cache",) if cache is not None and cache.enabled else ()
 
 
-def of_values(values: Iterable[Value]) -> Iterator[str]:
+def of_values(values: Iterable[Value]) -> set[str]:
     """Features of values, with the parts inside them."""
+    found: set[str] = set()
     for value in values:
         kind = type(value)
         if kind is Constant:
             continue
         if kind in _FEATURE_OF_VALUE:
-            yield _FEATURE_OF_VALUE[kind]
-            yield from of_values(_parts(value))
+            found.add(_FEATURE_OF_VALUE[kind])
+            found |= of_values(_parts(value))
         elif type(value) is OutputRef and value.default is not None:
-            yield "reference_default"
+            found.add("reference_default")
         if getattr(value, "path", ()):
-            yield "value_path"
+            found.add("value_path")
+    return found
 
 
 _FEATURE_OF_VALUE: Mapping[type[Value], str] = {
@@ -218,20 +239,24 @@ def _of_types(declared: Iterable[Input | Output]) -> Iterator[str]:
             yield "folders"
 
 
-_FEATURES_OF: Mapping[str, Callable[[Step], Iterable[str]]] = {
-    "inputs": _of_inputs,
+_OF_PART: Mapping[str, Callable[[Any], Iterable[str]]] = {
     "outputs": _of_outputs,
+    "retry": of_retry,
+    "resources": of_resources,
+    "cache": of_cache,
+    "env": of_env,
+}
+"""Attribute of a step to the features that its value brings."""
+
+_OF_STEP: Mapping[str, Callable[[Step], Iterable[str]]] = {
+    "inputs": _of_inputs,
     "foreach": _of_foreach,
     "loop": _of_loop,
     "when": lambda step: _of_condition("when", step.when),
     "after_condition": lambda step: _of_condition("after_status", step.after_condition),
-    "retry": lambda step: of_retry(step.retry),
-    "resources": lambda step: of_resources(step.resources),
     "timeout": _of_timeout,
-    "cache": lambda step: of_cache(step.cache),
-    "env": lambda step: of_env(step.env),
 }
-"""Attribute of a step to the features that it brings."""
+"""Attribute of a step to the features that it brings there, beside the other attributes."""
 
 _NAMESAKES = {
     "allow_failure", "secrets", "volumes", "service_account", "working_dir", "labels", "sidecars", "daemon",
@@ -239,7 +264,7 @@ _NAMESAKES = {
 }  # fmt: skip
 """Attributes that are a feature of the same name when they are set."""
 
-_TELLING = _NAMESAKES | _FEATURES_OF.keys()
+_TELLING = _NAMESAKES | _OF_PART.keys() | _OF_STEP.keys()
 
 
 def true(claims: Mapping[str, object]) -> Iterator[str]:
