@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from couler.backends.argo.build import IMAGE, LARGEST, LIMIT, MOST_TASKS, Build
 from couler.backends.argo.document import document
 from couler.backends.argo.options import check_options, note_on_others
-from couler.backends.argo.preflight import preflight
+from couler.backends.argo.preflight import Document, findings
 from couler.backends.argo.versions import notes_on_version
 from couler.backends.base import Declaration, Emitted
 from couler.core.errors import EngineLimitError
@@ -66,9 +65,9 @@ class ArgoBackend:
         """
         made, notes, problems = _made(workflow, version or VERSIONS[0], options)
         if options.get("format") == "json":
-            documents = {f"{workflow.name}.argo.json": json.dumps(made, ensure_ascii=False) + "\n"}
+            documents = {f"{workflow.name}.argo.json": made.text + "\n"}
         else:
-            documents = {f"{workflow.name}.argo.yaml": write_yaml(made)}
+            documents = {f"{workflow.name}.argo.yaml": write_yaml(made.data)}
         return Emitted(documents, notes, problems)
 
     def document(self, workflow: Workflow, version: str = "", options: Mapping[str, Any] = {}) -> dict[str, Any]:
@@ -77,10 +76,10 @@ class ArgoBackend:
         Raises:
             EngineLimitError: Argo would not take it, or could not finish it.
         """
-        made, _, problems = _made(workflow, version or VERSIONS[0], options)
+        found, _, problems = _made(workflow, version or VERSIONS[0], options)
         if problems:
             raise EngineLimitError(workflow.name, f"argo@{version or VERSIONS[0]}", problems)
-        return made
+        return dict(found.data)
 
     def engine(self, options: Mapping[str, Any]) -> Engine:
         """The engine, with its cluster."""
@@ -91,7 +90,7 @@ class ArgoBackend:
 
 def _made(
     workflow: Workflow, version: str, options: Mapping[str, Any]
-) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
+) -> tuple[Document, tuple[str, ...], tuple[str, ...]]:
     """The object, what the reader should know of it, and why Argo would not take or finish it."""
     check_options(workflow, version)
     largest = options.get("max_value") or LARGEST
@@ -107,8 +106,10 @@ def _made(
     for note in note_on_others(workflow):
         build.note(note)
     made = document(workflow, build, options.get("kind") or "", options.get("namespace") or "")
-    findings = preflight([made], version)
-    problems = [f"{one.message}; {one.do}" for one in findings if one.severity == "error"]
-    warnings = [f"{one.message}; {one.do}" for one in findings if one.severity == "warning"]
+    read = Document.of(made, version)
+    assert read is not None
+    found = findings([read])
+    problems = [f"{one.message}; {one.do}" for one in found if one.severity == "error"]
+    warnings = [f"{one.message}; {one.do}" for one in found if one.severity == "warning"]
     notes = (*build.notes, *notes_on_version(made, version), *warnings)
-    return made, notes, tuple(problems)
+    return read, notes, tuple(problems)

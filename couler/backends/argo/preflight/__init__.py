@@ -13,7 +13,7 @@ from couler.backends.argo.preflight.reading import Document
 from couler.backends.argo.preflight.table import RULES
 from couler.backends.argo.schema import NEWEST
 
-__all__ = ["RULES", "Finding", "Rule", "Severity", "preflight"]
+__all__ = ["RULES", "Document", "Finding", "Rule", "Severity", "findings", "preflight"]
 
 
 def preflight(documents: Sequence[Mapping[str, Any]], version: str = NEWEST) -> tuple[Finding, ...]:
@@ -32,11 +32,11 @@ def preflight(documents: Sequence[Mapping[str, Any]], version: str = NEWEST) -> 
         >>> finding.severity, finding.rule, finding.what
         ('error', 'name-length', "the name has 53 characters, and a CronWorkflow's may have 52")
     """
-    found = [
-        finding
-        for document in (Document.of(data, version or NEWEST) for data in documents)
-        if document is not None
-        for rule in RULES
-        for finding in rule.findings(document)
-    ]
+    read = (Document.of(data, version or NEWEST) for data in documents)
+    return findings([document for document in read if document is not None])
+
+
+def findings(documents: Sequence[Document]) -> tuple[Finding, ...]:
+    """As `preflight`, of documents that have been read."""
+    found = [finding for document in documents for rule in RULES for finding in rule.findings(document)]
     return tuple(sorted(found, key=lambda finding: finding.severity != "error"))

@@ -14,6 +14,7 @@ REFERENCE: Final = re.compile(
 )
 STATUS: Final = re.compile(r"\b(?:tasks|steps)(?:\.([-\w]+)|\[\\?['\"]([^'\"\\]+)\\?['\"]\])\.status\b")
 LONE_TAG: Final = re.compile(r"\{\{[^=][^{}]*\}\}")
+PLAIN_TAG: Final = re.compile(r"\{\{(?:tasks|steps)\.([-\w]+)\.[-\w.]+\}\}")
 ALWAYS: Final = frozenset(("", "true", "{{=true}}", "{{= true }}"))
 ITEM: Final = re.compile(r"\bitem\b")
 BRANCHING: Final = re.compile(r"!|\.(Failed|Errored|Skipped|Omitted|AllFailed|AnySucceeded)\b")
@@ -48,19 +49,24 @@ class Reference(NamedTuple):
 
 def endless_calls(document: Document) -> Iterator[tuple[str, str]]:
     """Templates that call themselves, with nothing on the way that could stop it."""
-    edges = {
-        template.name: {
-            called.name
-            for call in template.calls
-            if (called := document.called(call)) is not None and called.is_parent and not _is_optional(call)
-        }
-        for template in document.templates
-        if template.is_parent
-    }
-    circles = _without_ends(_turned(_without_ends(_turned(edges))))
+    parents = {template.name: template for template in document.templates if template.is_parent}
+    circles = _circles({template.name: parents.keys() & template.called for template in parents.values()})
+    if circles:
+        circles = _circles({template.name: _always_called(document, template) for template in parents.values()})
     for template in document.templates:
         if template.name in circles:
             yield template.where, "the template calls itself, and no call on the way has a condition"
+
+
+def _always_called(document: Document, template: Template) -> set[str]:
+    """Templates with calls that one calls under no condition."""
+    called = [document.called(call) for call in template.calls if not _is_optional(call)]
+    return {one.name for one in called if one is not None and one.is_parent}
+
+
+def _circles(edges: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """Names on arrows that lead back to them, or between such names."""
+    return _without_ends(_turned(_without_ends(_turned(edges))))
 
 
 def _turned(edges: Mapping[str, set[str]]) -> dict[str, set[str]]:
@@ -123,7 +129,8 @@ def outputs_of_failures(document: Document) -> Iterator[tuple[str, str]]:
     """Outputs without a default of tasks that may fail while the workflow goes on."""
     for template in document.templates:
         producers = {call.name: call for call in template.calls}
-        going_on = {call.name for call in template.calls if _goes_on(call)}
+        calls = template.calls if "continueOn" in template.fields_of_calls else ()
+        going_on = {call.name for call in calls if _goes_on(call)}
         only = None if going_on else FAILED
         for where, consumer, depends, references in _references(document, template, producers, only):
             failing = going_on | {name for name, _ in NAMES_OF_FAILED.findall(depends)}
@@ -164,7 +171,7 @@ def _find_doubtful(document: Document) -> Iterator[tuple[str, str, Call, Referen
 def _may_be_missing(template: Template) -> dict[str, Call]:
     """Calls by name that may be skipped or, because of others, left out."""
     found = {call.name: call for call in template.calls if _is_optional(call)}
-    waiting = [call for call in template.calls if ".Succeeded" in _depends(call)]
+    waiting = [call for call in template.calls if ".Succeeded" in call.depends]
     while more := {call.name: call for call in waiting if call.name not in found and _is_left_out_with(found, call)}:
         found |= more
     return found
@@ -174,8 +181,12 @@ def _is_optional(call: Call) -> bool:
     return (
         ("when" in call.data and _is_conditional(call))
         or ("withParam" in call.data and _is_list(call))
-        or BRANCHING.search(_depends(call)) is not None
+        or _is_branch(call.depends)
     )
+
+
+def _is_branch(depends: str) -> bool:
+    return ("." in depends or "!" in depends) and BRANCHING.search(depends) is not None
 
 
 def _is_conditional(call: Call) -> bool:
@@ -192,7 +203,7 @@ def _is_list(call: Call) -> bool:
 
 
 def _is_left_out_with(missing: Mapping[str, Call], call: Call) -> bool:
-    named = NAME_IN_DEPENDS.findall(_depends(call))
+    named = NAME_IN_DEPENDS.findall(call.depends)
     return any(name in missing and state == ".Succeeded" for name, state in named)
 
 
@@ -206,10 +217,6 @@ def _runs_only_after(condition: str, depends: str, producer: Call) -> bool:
     if named.get(producer.name) == ".Succeeded":
         return True
     return named.get(producer.name) == "" and not _is_conditional(producer) and not _is_list(producer)
-
-
-def _depends(call: Call) -> str:
-    return text(call.data.get("depends"))
 
 
 def _condition(call: Call) -> str:
@@ -227,19 +234,23 @@ def _references(
         producers: Names of the calls of which something is taken.
         only: What the ``depends`` of those that are asked for holds; None for all of them.
     """
+    conditions = [field for field in CONDITIONS if field in template.fields_of_calls]
     for call in template.calls:
-        depends = _depends(call)
+        depends = call.depends
         if only is not None and not only.search(depends):
             continue
         found: list[Reference] = []
         for parameter in call.parameters:
             value = text(parameter.get("value"))
+            lone = PLAIN_TAG.fullmatch(value)
+            if lone is not None and lone[1] not in producers:
+                continue
             if ".outputs." in value and (references := _in_text(value, producers)):
                 is_lone = LONE_TAG.fullmatch(value) is not None
                 if is_lone and _input_has_default(document.called(call), parameter.get("name")):
                     references = [reference._replace(is_guarded=True) for reference in references]
                 found += references
-        for field in CONDITIONS:
+        for field in conditions:
             if field in call.data:
                 found += _in_text(text(call.data[field]), producers)
         if found:

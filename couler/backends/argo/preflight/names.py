@@ -62,8 +62,8 @@ def templates_and_tasks(document: Document) -> Iterator[tuple[str, str]]:
         if not template.is_inline:
             yield from _field_name(template.where, template.name, "the template")
         for call in template.calls:
-            if "{{" not in call.name:
-                yield from _field_name(call.where, call.name, f"the {call.kind}")
+            if not FIELD_NAME.fullmatch(call.name) or len(call.name) > LONGEST:
+                yield from _field_name(call.where, call.name, f"the {call.kind}") if "{{" not in call.name else ()
 
 
 def _field_name(where: str, name: str, what: str) -> Iterator[tuple[str, str]]:
@@ -95,7 +95,7 @@ def keywords(document: Document) -> Iterator[tuple[str, str]]:
 
 
 def _depended_on(call: Call) -> Iterator[str]:
-    yield from WORD.findall(text(call.data.get("depends")))
+    yield from WORD.findall(call.depends)
     dependencies = call.data.get("dependencies")
     yield from map(text, dependencies if isinstance(dependencies, list | tuple) else ())
 
@@ -103,12 +103,10 @@ def _depended_on(call: Call) -> Iterator[str]:
 def leading_digits(document: Document) -> Iterator[tuple[str, str]]:
     """Tasks that begin with a digit where ``depends`` or ``dependencies`` is used."""
     for template in document.templates:
-        if any(call.data.get("depends") for call in template.calls):
-            beginners = template.calls
-        else:
-            beginners = tuple(call for call in template.calls if call.data.get("dependencies"))
-        for call in beginners:
-            if call.kind == "task" and call.name[:1].isdigit():
+        suspects = [call for call in template.calls if call.kind == "task" and call.name[:1].isdigit()]
+        is_for_all = bool(suspects) and any(call.data.get("depends") for call in template.calls)
+        for call in suspects:
+            if is_for_all or call.data.get("dependencies"):
                 yield call.where, f"the name {call.name!r} begins with a digit"
 
 
@@ -141,9 +139,10 @@ def _parts(document: Document) -> Iterator[tuple[str, str, list[Fields]]]:
             if side in template.data:
                 yield template.where, "artifact", mappings(mapping(template.data[side]).get("artifacts"))
         for call in template.calls:
-            if "arguments" in call.data:
+            if call.parameters:
                 yield call.where, "parameter", call.parameters
-                yield call.where, "artifact", mappings(mapping(call.data["arguments"]).get("artifacts"))
+            if files := mapping(call.data.get("arguments")).get("artifacts"):
+                yield call.where, "artifact", mappings(files)
 
 
 def twice(document: Document) -> Iterator[tuple[str, str]]:
@@ -154,7 +153,7 @@ def twice(document: Document) -> Iterator[tuple[str, str]]:
         for name, count in _repeated([call.name for call in template.calls]):
             yield template.where, f"{count} tasks are called {name!r}"
     for where, what, names in _named_parts(document):
-        for name, count in _repeated([text(name) for name in names]):
+        for name, count in _repeated([text(name) for name in names]) if len(names) > 1 else ():
             yield where, f"{count} {what}s are called {name!r}"
 
 

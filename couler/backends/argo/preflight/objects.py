@@ -84,6 +84,8 @@ WORDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Parts of an affinity to the operators that they take."""
 
+_HOLDERS: Final = frozenset(name.partition(".")[0] for name in NAMES if "." in name)
+_FIELDS: Final = frozenset(name for name in NAMES if "." not in name)
 _OTHERS: Final = frozenset(("annotations", "inline", "labels", "parameters", "plugin", "templates"))
 """Fields in which names of fields are data, or which are looked at by themselves."""
 
@@ -93,6 +95,8 @@ def names(document: Document) -> Iterator[tuple[str, str]]:
     for where, data in _parts(document, document.data):
         for place, fields in _mappings(data):
             holder = place.rpartition(".")[2]
+            if holder not in _HOLDERS and _FIELDS.isdisjoint(fields):
+                continue
             for field, given in fields.items():
                 what, form = NAMES.get(f"{holder}.{field}") or NAMES.get(field) or ("", _KEY)
                 if what and isinstance(given, str) and given and "{{" not in given and (wrong := _wrong(given, form)):
@@ -129,13 +133,19 @@ def _parts(document: Document, whole: Fields) -> Iterator[tuple[str, Fields]]:
     yield from ((template.where, template.data) for template in document.templates)
 
 
-def _mappings(value: Any, place: str = "") -> Iterator[tuple[str, Fields]]:
+def _mappings(value: Any, place: str = "") -> list[tuple[str, Fields]]:
     """Every mapping in a value with the dotted path of its field; items of a list are at the place of the list."""
-    if isinstance(value, Mapping):
-        yield place, value
+    found: list[tuple[str, Fields]] = []
+    _gather(value, place, found)
+    return found
+
+
+def _gather(value: Any, place: str, found: list[tuple[str, Fields]]) -> None:
+    if type(value) is dict or isinstance(value, Mapping):
+        found.append((place, value))
         for field, inner in value.items():
-            if field not in _OTHERS:
-                yield from _mappings(inner, f"{place}.{field}" if place else str(field))
-    elif isinstance(value, list | tuple):
+            if type(inner) is not str and field not in _OTHERS:
+                _gather(inner, f"{place}.{field}" if place else str(field), found)
+    elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from _mappings(item, place)
+            _gather(item, place, found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, KeysView, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -47,7 +47,10 @@ def json_bytes(data: Any) -> int:
         >>> json_bytes({"a": "<é>"})
         22
     """
-    written = json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=str, skipkeys=True)
+    return _bytes_of(json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=str, skipkeys=True))
+
+
+def _bytes_of(written: str) -> int:
     size = len(written) if written.isascii() else len(written.encode(errors="surrogatepass"))
     return size + sum(written.count(character) * (6 - len(character.encode())) for character in LONG_IN_GO)
 
@@ -84,6 +87,7 @@ class Call(NamedTuple):
     data: Fields
     template: str
     parameters: list[Fields]
+    depends: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,10 @@ class Template:
     calls: tuple[Call, ...]
     inputs: list[Fields]
     outputs: list[Fields]
+    called: KeysView[str]
+    """Names of the templates that its calls run."""
+    fields_of_calls: frozenset[Any]
+    """Every field that one of its calls has."""
 
     @property
     def is_parent(self) -> bool:
@@ -173,7 +181,17 @@ class Document:
     @functools.cached_property
     def size(self) -> int:
         """Bytes of the object as JSON."""
-        return json_bytes(self.data)
+        return _bytes_of(self._written) - self._written.count("\n")
+
+    @functools.cached_property
+    def _written(self) -> str:
+        """The object as JSON with the end of a line, which texts in it cannot have, behind each sign between values."""
+        return json.dumps(self.data, ensure_ascii=False, separators=(",\n", ":\n"), default=str, skipkeys=True)
+
+    @property
+    def text(self) -> str:
+        """The object as JSON on one line."""
+        return self._written.replace("\n", " ")
 
     @functools.cached_property
     def kept_size(self) -> int:
@@ -181,7 +199,7 @@ class Document:
         size = self.size + _empty(("arguments",), self.spec)
         for template in self.templates:
             size += _empty(("inputs", "outputs", "metadata"), template.data)
-            size += sum(_empty(("arguments",), call.data) for call in template.calls)
+            size += len('"arguments":{},') * sum("arguments" not in call.data for call in template.calls)
             for _, container in template.containers():
                 size += _empty(("resources",), container) + len('"name":"",') * ("name" not in container)
         return size + ALWAYS_IN_GO
@@ -212,7 +230,7 @@ class Document:
                 default = mapping(parameter.get("valueFrom")).get("default")
                 if default is not None:
                     found.append(Value(template.where, "the default of the output", parameter.get("name"), default))
-            for call in template.calls:
+            for call in template.calls if "withItems" in template.fields_of_calls else ():
                 if "withItems" in call.data and isinstance(call.data["withItems"], list | tuple):
                     items = map(_as_inserted, call.data["withItems"])
                     found += [Value(call.where, "", f"item {index}", item) for index, item in enumerate(items)]
@@ -221,7 +239,8 @@ class Document:
     @functools.cached_property
     def hook_holders(self) -> list[tuple[str, Fields]]:
         """Where and what: the workflow and calls that have hooks."""
-        calls = [call for template in self.templates for call in template.calls if "hooks" in call.data]
+        holders = [template for template in self.templates if "hooks" in template.fields_of_calls]
+        calls = [call for template in holders for call in template.calls if "hooks" in call.data]
         own = [("", self.spec)] if "hooks" in self.spec else []
         return [*own, *((call.where, call.data) for call in calls)]
 
@@ -231,7 +250,7 @@ class Document:
 
     def called(self, call: Call) -> Template | None:
         """The template that a call runs, if it stands in this document."""
-        return self.by_name.get(call.template or _inline_name(call))
+        return self.by_name.get(_name_of_called(call))
 
 
 def _empty(fields: tuple[str, ...], data: Fields) -> int:
@@ -247,12 +266,18 @@ def _templates(spec: Fields) -> Iterator[Template]:
         name, where, data = waiting.pop()
         calls = tuple(_calls(where, data))
         inputs, outputs = (mappings(mapping(data.get(side)).get("parameters")) for side in ("inputs", "outputs"))
-        yield Template(name, where, data, calls, inputs, outputs)
+        called = dict.fromkeys([_name_of_called(call) for call in calls]).keys()
+        fields = frozenset().union(*[call.data for call in calls])
+        yield Template(name, where, data, calls, inputs, outputs, called, fields)
         waiting += [
             (_inline_name(call), call.where, call.data["inline"])
-            for call in reversed(calls)
+            for call in (reversed(calls) if "inline" in fields else ())
             if isinstance(call.data.get("inline"), Mapping)
         ]
+
+
+def _name_of_called(call: Call) -> str:
+    return call.template or _inline_name(call)
 
 
 def _inline_name(call: Call) -> str:
@@ -272,7 +297,8 @@ def _calls(where: str, data: Fields) -> Iterator[Call]:
 def _call(kind: CallKind, where: str, data: Fields) -> Call:
     name = text(data.get("name"))
     parameters = mappings(mapping(data["arguments"]).get("parameters")) if "arguments" in data else []
-    return Call(kind, name, f"{where}, {kind} {name}", data, text(data.get("template")), parameters)
+    depends = text(data.get("depends"))
+    return Call(kind, name, f"{where}, {kind} {name}", data, text(data.get("template")), parameters, depends)
 
 
 def _is_plain(value: Any) -> bool:

@@ -104,7 +104,7 @@ def _kind(template: Template) -> str:
 def mixed_dependencies(document: Document) -> Iterator[tuple[str, str]]:
     """DAGs that say in two ways which tasks come first."""
     for template in document.templates:
-        fields = {field for call in template.calls for field in call.data if call.kind == "task"}
+        fields = template.fields_of_calls if "dag" in template.data else ()
         for other in ("dependencies", "continueOn"):
             if "depends" in fields and other in fields:
                 yield template.where, f"tasks use both depends and {other}"
@@ -113,7 +113,7 @@ def mixed_dependencies(document: Document) -> Iterator[tuple[str, str]]:
 def sequences(document: Document) -> Iterator[tuple[str, str]]:
     """Sequences with both a count and an end, and tasks with several loops."""
     for template in document.templates:
-        for call in template.calls:
+        for call in () if template.fields_of_calls.isdisjoint(LOOPS) else template.calls:
             loops = [field for field in LOOPS if call.data.get(field)]
             if not loops:
                 continue
@@ -182,6 +182,8 @@ def broken_calls(document: Document) -> Iterator[tuple[str, str]]:
             if name and name not in document.by_name and "{{" not in name:
                 yield "", f"{field} is {name!r}, and no template is called so"
     for template in document.templates:
+        if template.called <= document.by_name.keys():
+            continue
         for call in template.calls:
             if call.template and "{{" not in call.template and call.template not in document.by_name:
                 yield call.where, f"it calls {call.template!r}, and no template is called so"

@@ -147,14 +147,14 @@ def _heights(document: Document) -> dict[str, int]:
     waiting: list[tuple[Template, bool]] = [(template, False) for template in document.templates]
     while waiting:
         template, is_finished = waiting.pop()
-        below = {called.name: called for call in template.calls if (called := document.called(call)) is not None}
+        below = [name for name in template.called if name in document.by_name]
         if is_finished:
             open_names.discard(template.name)
             heights[template.name] = 1 + max((heights.get(name, 0) for name in below), default=0)
         elif template.name not in heights and template.name not in open_names:
             open_names.add(template.name)
             waiting.append((template, True))
-            waiting += [(called, False) for called in below.values()]
+            waiting += [(document.by_name[name], False) for name in below]
     return heights
 
 

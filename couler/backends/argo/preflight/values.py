@@ -16,7 +16,7 @@ SUSPECT: Final = re.compile("[\x00-\x07\x0b\x0e-\x1f\x7f\ud800-\udfff\U00010000-
 PRINTED: Final = frozenset("LMNPS")
 """First letters of the categories of characters that Go prints as they are."""
 EXPRESSION: Final = re.compile(r"\{\{=(.*?)\}\}", re.DOTALL)
-LITERAL: Final = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`", re.DOTALL)
+LITERAL: Final = re.compile(r"'[^'\\]*(?:\\.[^'\\]*)*'|\"[^\"\\]*(?:\\.[^\"\\]*)*\"|`[^`]*`", re.DOTALL)
 SIGN: Final = re.compile(r"[()\[\]{}'\"`]")
 PAIRS: Final = {")": "(", "]": "[", "}": "{"}
 
@@ -77,7 +77,8 @@ def _conditions(document: Document) -> Iterator[Value]:
         for parameter in template.outputs:
             source = mapping(parameter.get("valueFrom")).get("parameter")
             yield Value(template.where, "the output", parameter.get("name"), source)
-        for call in template.calls:
-            for field in ("when", "withParam"):
+        fields = [field for field in ("when", "withParam") if field in template.fields_of_calls]
+        for call in template.calls if fields else ():
+            for field in fields:
                 if field in call.data:
                     yield Value(call.where, "", field, call.data[field])
