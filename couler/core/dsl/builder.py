@@ -7,9 +7,10 @@ scope.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 from couler.core.dsl import context
 from couler.core.dsl.conditions import Adopt, holds_deferred, plain
@@ -18,6 +19,13 @@ from couler.core.dsl.expr import Concatenation, Expression, FirstPresent, Output
 from couler.core.dsl.source import portable_source
 from couler.core.errors import DefinitionError
 from couler.core.ir import model as ir
+
+P = TypeVar("P")
+
+
+@cache
+def _blank_constant() -> ir.Constant:
+    return ir.Constant()
 
 
 class ScopeBuilder:
@@ -41,6 +49,7 @@ class ScopeBuilder:
         self._tasks: dict[object, ir.FunctionTask] = {}
         self._texts: dict[str, ir.Constant] = root._texts if parent is not None else {}
         self._variables: dict[tuple[str, str], ir.EnvVar] = root._variables if parent is not None else {}
+        self._tuples: dict[tuple[int, ...], tuple[Any, ...]] = root._tuples if parent is not None else {}
         self.last_branch: tuple[context.Frame, Any] | None = None
         self.merged_into: ScopeBuilder | None = None
         self.touched: list[Draft] = []
@@ -150,6 +159,8 @@ class ScopeBuilder:
             return self._texts.get(raw) or self._text(raw)
         if isinstance(raw, Expression):
             scope = raw._scope
+            if type(raw) is Output and scope is self and not raw._draft.is_gone():  # by far the most frequent
+                return raw._ir()
             if isinstance(raw, Concatenation):
                 return ir.Concat(parts=tuple(self.adopt(part) for part in raw.parts))
             if isinstance(raw, FirstPresent):
@@ -170,22 +181,36 @@ class ScopeBuilder:
             return raw
         return ir.Constant(value=raw)
 
+    def adopt_all(self, raws: Iterable[Any]) -> tuple[ir.Value, ...]:
+        """Several values, as `adopt` gives them."""
+        known = self._texts
+        return tuple([(known.get(raw) if type(raw) is str else None) or self.adopt(raw) for raw in raws])
+
+    def shared(self, parts: Iterable[P]) -> tuple[P, ...]:
+        """The parts as a tuple; steps of a workflow that have the same ones get the same tuple."""
+        made = tuple(parts)
+        return self._tuples.setdefault(tuple(map(id, made)), made)
+
     def _text(self, raw: str) -> ir.Constant:
         """A text as a value; equal texts of a workflow are one object."""
-        made = self._texts[raw] = ir.Constant(value=raw)
+        made = self._texts[raw] = ir.made(_blank_constant(), {"value": raw})
         return made
 
     def variables(self, env: Mapping[str, Any]) -> tuple[ir.EnvVar, ...]:
         """Environment variables, as seen from this scope; equal texts of a workflow are one object."""
-        return tuple([self._variable(name, raw) for name, raw in env.items()])
+        known = self._variables
+        return self.shared(
+            [
+                (known.get((name, raw)) if type(raw) is str else None) or self._variable(name, raw)
+                for name, raw in env.items()
+            ]
+        )
 
     def _variable(self, name: str, raw: Any) -> ir.EnvVar:
         if type(raw) is not str:
             return ir.EnvVar(name=name, value=self.adopt(raw))
-        known = self._variables.get((name, raw))
-        if known is None:
-            known = self._variables[name, raw] = ir.EnvVar(name=name, value=self.adopt(raw))
-        return known
+        made = self._variables[name, raw] = ir.EnvVar(name=name, value=self.adopt(raw))
+        return made
 
     def _adopt_from(self, scope: ScopeBuilder, raw: Expression) -> ir.Value:
         if scope.merged_into is None:

@@ -18,6 +18,9 @@ SIMPLE = (str, bool, int, type(None))
 Adopt = Callable[[Any], ir.Value]
 """Turns an expression or a plain JSON value into an IR value in the scope where it is used."""
 
+AdoptAll = Callable[[Iterable[Any]], tuple[ir.Value, ...]]
+"""As `Adopt`, for several at once."""
+
 
 class Deferred:
     """A value that is known only when the workflow runs; `couler.core.dsl.expr` says what it can do."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from couler.core.dsl import context, options
-from couler.core.dsl.conditions import Adopt, Combination, ConditionExpression, exact
+from couler.core.dsl.conditions import Adopt, AdoptAll, Combination, ConditionExpression, exact
 from couler.core.dsl.expr import Output
 from couler.core.dsl.location import caller
 from couler.core.errors import DefinitionError
@@ -18,7 +18,7 @@ from couler.core.ir import model as ir
 if TYPE_CHECKING:
     from couler.core.dsl.builder import ScopeBuilder
 
-TaskMaker = Callable[[Adopt, Mapping[str, Any]], ir.Task]
+TaskMaker = Callable[[AdoptAll, Mapping[str, Any]], ir.Task]
 """Makes the task, given how to turn raw values into IR values and the options of the step."""
 
 NO_OPTIONS: Mapping[str, Any] = {}
@@ -34,6 +34,29 @@ _CHECKED = {
 @cache
 def _blank_step() -> ir.Step:
     return ir.Step(name="", task=ir.ContainerTask(image=""))
+
+
+@cache
+def _blank_input() -> ir.Input:
+    return ir.Input(name="", value=ir.Constant())
+
+
+@cache
+def _blank_reference() -> ir.OutputRef:
+    return ir.OutputRef(step="")
+
+
+def _output_ref(step: str, output: str) -> ir.OutputRef:
+    if type(step) is str and type(output) is str:
+        return ir.made(_blank_reference(), {"step": step, "output": output})
+    return ir.OutputRef(step=step, output=output)
+
+
+def _input(name: Any, value: ir.Value, type_: str, path: Any) -> ir.Input:
+    fields = {"name": name, "value": value, "type": type_, "path": path}
+    if type(name) is str and type(path) is str:
+        return ir.made(_blank_input(), fields)
+    return ir.Input.model_validate(fields)
 
 
 class Draft:
@@ -123,7 +146,7 @@ class Draft:
         """The reference to one of the outputs, shared by all who use it; names must be settled."""
         known = self.references.get(output)
         if known is None or known.step != self.name:
-            known = self.references[output] = ir.OutputRef(step=self.name, output=output)
+            known = self.references[output] = _output_ref(self.name, output)
         return known
 
     def output_type(self, name: str) -> str:
@@ -177,18 +200,16 @@ class Draft:
         scope = self.scope
         adopt = scope.adopt
         try:
-            fields: dict[str, Any] = {"name": self.final_name, "task": self.make_task(adopt, self.options)}
+            fields: dict[str, Any] = {"name": self.final_name, "task": self.make_task(scope.adopt_all, self.options)}
             if self.location:
                 fields["location"] = self.location
-            inputs = [
-                ir.Input(name=name, value=adopt(raw), type=type_, path=path) for name, raw, type_, path in self.inputs
-            ]
+            inputs = [_input(name, adopt(raw), type_, path) for name, raw, type_, path in self.inputs]
             if self.body is not None:
                 inputs += self.body.captured_inputs(adopt)
             if inputs:
                 fields["inputs"] = tuple(inputs)
             if self.body is None and self.outputs:
-                fields["outputs"] = tuple(self.outputs.values())
+                fields["outputs"] = scope.shared(self.outputs.values())
             self._add_order(fields)
             self._add_flow(fields, adopt)
             for name, value in self.options.items():
@@ -200,7 +221,7 @@ class Draft:
                 fields["allow_failure"] = True
             self._refuse_unused(fields["task"])
             if type(self.final_name) is str and fields.keys() <= _CHECKED:
-                return _blank_step().model_copy(update=fields)  # much faster than checking all parts once more
+                return ir.made(_blank_step(), fields)
             return ir.Step(**fields)
         except ValidationError as error:
             raise DefinitionError(f"{self.describe()}: {options.reasons(error)}") from None

@@ -67,7 +67,11 @@ class _ReadyDraft(Draft):
     def __init__(self, step: ir.Step) -> None:
         outputs = outputs_of(step)
         super().__init__(
-            receiving_frame().scope, step.name, lambda adopt, given: step.task, given_name=step.name, outputs=outputs
+            receiving_frame().scope,
+            step.name,
+            lambda _, given: step.task,
+            given_name=step.name,
+            outputs=outputs,
         )
         self._step = step
 

@@ -162,7 +162,7 @@ def group_step(
         body.set_outputs(function(**references, **passed))
     outputs = {name: ir.Output(name=name, type=type_of(raw)) for name, raw in body.outputs.items()}
     inputs = [(name, raw, body.parameters[name].type, "") for name, (raw, _) in bound.items()]
-    return new_step(base_name, lambda adopt, given: body.finish_group(), inputs=inputs, outputs=outputs, body=body)
+    return new_step(base_name, lambda adopt_all, given: body.finish_group(), inputs=inputs, outputs=outputs, body=body)
 
 
 def _first_output(draft: Draft) -> Output[Any]:

@@ -12,7 +12,8 @@ from couler.core.dsl import options
 from couler.core.dsl.annotations import REQUIRED
 from couler.core.dsl.artifacts import Artifact
 from couler.core.dsl.builder import type_of
-from couler.core.dsl.conditions import SIMPLE, Adopt, exact
+from couler.core.dsl.conditions import SIMPLE, AdoptAll, exact
+from couler.core.dsl.draft import TaskMaker
 from couler.core.dsl.expr import Output
 from couler.core.dsl.source import portable_source, unwrap
 from couler.core.dsl.steps import check_raw, new_step
@@ -115,11 +116,11 @@ def run_script(
     text = script_text(source, interpreter, where)
     raw_args = _arguments(args, where)
 
-    def make_task(adopt: Adopt, given: Mapping[str, Any]) -> ir.Task:
+    def make_task(adopt_all: AdoptAll, given: Mapping[str, Any]) -> ir.Task:
         return ir.ScriptTask(
             source=text,
             interpreter=interpreter,
-            args=tuple(adopt(raw) for raw in raw_args),
+            args=adopt_all(raw_args),
             image=given.get("image", image),
             packages=given.get("packages", ()),
         )
@@ -129,7 +130,7 @@ def run_script(
 
 def _printing_step(
     base: str,
-    make_task: Callable[[Adopt, Mapping[str, Any]], ir.Task],
+    make_task: TaskMaker,
     where: str,
     step_name: str | None,
     input: Any,
@@ -207,14 +208,14 @@ def run_container(
         pull_policy = options.build(ir.ContainerTask, where, {"image": image, "pull_policy": pull_policy}).pull_policy
     raw_command, raw_args = _arguments(command, where), _arguments(args, where)
 
-    def make_task(adopt: Adopt, given: Mapping[str, Any]) -> ir.Task:
+    def make_task(adopt_all: AdoptAll, given: Mapping[str, Any]) -> ir.Task:
         fields = {
             "image": exact(given.get("image", image)),
-            "command": tuple([adopt(raw) for raw in raw_command]),
-            "args": tuple([adopt(raw) for raw in raw_args]),
+            "command": adopt_all(raw_command),
+            "args": adopt_all(raw_args),
             "pull_policy": pull_policy,
         }
-        return _blank_container().model_copy(update=fields)  # much faster than checking all parts once more
+        return ir.made(_blank_container(), fields)
 
     return _printing_step("container", make_task, where, step_name, input, output, step_options)
 
@@ -243,6 +244,6 @@ def suspend(
     task = options.build(ir.SuspendTask, where, {"duration": pause, "message": message})
     return Output(
         new_step(
-            "suspend", lambda adopt, given: task, name=step_name, step_options=options.convert(step_options, where)
+            "suspend", lambda adopt_all, given: task, name=step_name, step_options=options.convert(step_options, where)
         )
     )

@@ -11,8 +11,8 @@ from couler.core.dsl import context, notebook, options
 from couler.core.dsl.annotations import REQUIRED, Argument, OutPath, Signature, describe, signature_of, type_text
 from couler.core.dsl.artifacts import Artifact
 from couler.core.dsl.builder import ScopeBuilder, element_type, type_of
-from couler.core.dsl.conditions import Adopt, plain
-from couler.core.dsl.draft import Draft
+from couler.core.dsl.conditions import AdoptAll, plain
+from couler.core.dsl.draft import Draft, TaskMaker
 from couler.core.dsl.expr import Expression, Output
 from couler.core.dsl.source import refuse_shapes
 from couler.core.errors import DefinitionError, near
@@ -33,7 +33,7 @@ def receiving_frame() -> context.Frame:
 
 def new_step(
     base_name: str,
-    make_task: Callable[[Adopt, Mapping[str, Any]], ir.Task],
+    make_task: TaskMaker,
     *,
     name: str | None = None,
     inputs: Iterable[tuple[str, Any, str, str]] = (),
@@ -165,7 +165,7 @@ class StepFunction(Generic[P, R]):
         function = self.__couler_function__
         root = receiving_frame().scope.root
 
-        def make_task(adopt: Adopt, given: Mapping[str, Any]) -> ir.Task:
+        def make_task(adopt_all: AdoptAll, given: Mapping[str, Any]) -> ir.Task:
             return root.function_task(function, given.get("image", ""), given.get("packages", ()))
 
         return new_step(

@@ -9,7 +9,8 @@ Durations are seconds. Memory and storage are Kubernetes quantities such as ``"5
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -34,6 +35,30 @@ class Model(BaseModel):
     """Base of all parts of a workflow: immutable, and strict about unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, ser_json_inf_nan="constants")
+
+
+M = TypeVar("M", bound=Model)
+
+
+def made(like: M, given: Mapping[str, Any]) -> M:
+    """A part of a workflow whose values are known to be good: much faster and smaller than checking them once more.
+
+    Args:
+        like: A part of the same kind, for the defaults.
+        given: All attributes that are given, exactly as the part holds them.
+    """
+    names = tuple(given)
+    part = object.__new__(type(like))
+    _set(part, "__dict__", {**like.__dict__, **given})
+    _set(part, "__pydantic_fields_set__", _GIVEN.get(names) or _GIVEN.setdefault(names, set(names)))
+    _set(part, "__pydantic_extra__", None)
+    _set(part, "__pydantic_private__", None)
+    return part
+
+
+_set = object.__setattr__
+_GIVEN: dict[tuple[str, ...], set[str]] = {}
+"""Names of attributes as a set, which nobody changes, since all parts are frozen."""
 
 
 # --- values: where an input, an argument or one side of a comparison comes from -------------------------------

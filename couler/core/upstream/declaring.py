@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from couler.core.dsl import context
 from couler.core.dsl.builder import ScopeBuilder
-from couler.core.dsl.conditions import Adopt
-from couler.core.dsl.draft import Draft
+from couler.core.dsl.draft import Draft, TaskMaker
 from couler.core.dsl.expr import Expression
 from couler.core.dsl.steps import new_step, receiving_frame
 from couler.core.errors import DefinitionError
@@ -22,7 +21,7 @@ from couler.core.upstream.state import function_name, of_pods, of_scope, placing
 def declare(
     base: str,
     step_name: str | None,
-    make_task: Callable[[Adopt, Mapping[str, Any]], ir.Task],
+    make_task: TaskMaker,
     definition: Mapping[str, Any],
     *,
     inputs: Sequence[tuple[str, Any, str, str]] = (),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from couler.core.dsl import jobs
-from couler.core.dsl.conditions import Adopt
+from couler.core.dsl.conditions import AdoptAll
 from couler.core.dsl.expr import Expression
 from couler.core.dsl.options import build
 from couler.core.errors import DefinitionError
@@ -75,7 +75,7 @@ def run_job(
     build(ir.JobTask, where, fields)
     used: set[str] = {"job-name", "job-id"}
 
-    def make_task(adopt: Adopt, chosen: Mapping[str, Any]) -> ir.Task:
+    def make_task(adopt_all: AdoptAll, chosen: Mapping[str, Any]) -> ir.Task:
         outputs = tuple(output for output in _JOB_OUTPUTS if output.name in used)
         return build(ir.JobTask, where, {**fields, "outputs": outputs})
 

@@ -7,7 +7,7 @@ import builtins
 from collections.abc import Mapping
 from typing import Any
 
-from couler.core.dsl.conditions import Adopt
+from couler.core.dsl.conditions import AdoptAll
 from couler.core.dsl.options import build
 from couler.core.dsl.scripts import script_text
 from couler.core.errors import DefinitionError
@@ -108,10 +108,8 @@ def run_script(
     policy = attributes.pull_policy(image_pull_policy, where)
     given = {**definition, "script_pull_policy": policy, "declared": declared}
 
-    def make_task(adopt: Adopt, chosen: Mapping[str, Any]) -> ir.Task:
-        return ir.ScriptTask(
-            source=text, interpreter=interpreter, args=tuple(adopt(value) for value in values), image=image
-        )
+    def make_task(adopt_all: AdoptAll, chosen: Mapping[str, Any]) -> ir.Task:
+        return ir.ScriptTask(source=text, interpreter=interpreter, args=adopt_all(values), image=image)
 
     draft = declare(
         base, step_name, make_task, definition,
@@ -188,11 +186,11 @@ def run_container(
     given = {**definition, "declared": declared}
     policy = attributes.pull_policy(image_pull_policy, where)
 
-    def make_task(adopt: Adopt, chosen: Mapping[str, Any]) -> ir.Task:
+    def make_task(adopt_all: AdoptAll, chosen: Mapping[str, Any]) -> ir.Task:
         fields = {
             "image": image,
-            "command": tuple(adopt(word) for word in words),
-            "args": tuple(adopt(value) for value in values),
+            "command": adopt_all(words),
+            "args": adopt_all(values),
             "pull_policy": policy,
         }
         return build(ir.ContainerTask, where, fields)
