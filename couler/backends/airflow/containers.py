@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from couler.backends.airflow.attributes import told
-from couler.backends.airflow.expressions import mapping, sequence
+from couler.backends.airflow.expressions import flag, mapping, sequence
 from couler.backends.pods import container_resources, placement, volume_source
 from couler.core.errors import EngineError
 from couler.core.ir.graph import walk
+from couler.core.ir.json import thaw
 from couler.core.ir.model import (
     ContainerTask,
     FunctionTask,
     GroupTask,
+    JobPredicate,
     JobTask,
     Resources,
     ScriptTask,
@@ -30,11 +32,11 @@ from couler.core.render.literals import literal, text
 PROCESS, KUBERNETES, DOCKER = "process", "kubernetes", "docker"
 MODULES: Mapping[str, tuple[str, ...]] = {
     PROCESS: (),
-    KUBERNETES: ("images.py", "pods.py"),
+    KUBERNETES: ("images.py", "jobs.py", "pods.py"),
     DOCKER: ("docker_steps.py", "images.py"),
 }
 """What steps run in to the modules that a DAG file needs for that."""
-RUNNING = frozenset({"Function", "Script", "Container", "Job"})
+RUNNING = frozenset({"Function", "Script", "Container"})
 """Operators that run something."""
 IMAGE = "python:3.11-slim"
 """Where functions and scripts run that name no image."""
@@ -55,9 +57,31 @@ def chosen(options: Mapping[str, Any]) -> str:
     return mode
 
 
-def module_of(mode: str) -> str:
-    """The module with the operators that run something."""
-    return {KUBERNETES: "pods", DOCKER: "docker_steps"}.get(mode, "steps")
+def module_of(operator: str, mode: str) -> str:
+    """The module that has an operator."""
+    if operator == "Job":
+        return "jobs"
+    return {KUBERNETES: "pods", DOCKER: "docker_steps"}.get(mode, "steps") if operator in RUNNING else "steps"
+
+
+def of_job(task: JobTask) -> dict[str, Code | None]:
+    """Arguments of the operator of a Kubernetes object."""
+    return {
+        "manifest": literal(thaw(task.manifest)),
+        "action": text(task.action) if task.action != "create" else None,
+        "success": sequence([_claim(one) for one in task.success]),
+        "failure": sequence([_claim(one) for one in task.failure]),
+        "results": mapping({one.name: _tuple(text(one.field), text(one.type)) for one in task.outputs}),
+        "delete_after": flag(task.delete_after),
+    }
+
+
+def _claim(one: JobPredicate) -> Code:
+    return _tuple(text(one.field or f":{one.condition}"), text(one.operator), literal(thaw(one.value)))
+
+
+def _tuple(*parts: Code) -> Code:
+    return Items("(", tuple(("", part) for part in parts), ")")
 
 
 def around(step: Step, mode: str) -> dict[str, Code]:
@@ -84,6 +108,9 @@ def of_run(workflow: Workflow, mode: str, options: Mapping[str, Any]) -> dict[st
 
 def notes(workflow: Workflow, mode: str) -> Iterator[str]:
     """What the reader should know of where steps run."""
+    owned = [path for path, step in walk(workflow) if isinstance(step.task, JobTask) and _stays(step.task)]
+    if owned:
+        yield f"the objects of {_some(owned)} stay in the cluster: nothing there stands for a run, to own them"
     if mode != PROCESS:
         return
     steps = [
@@ -103,6 +130,10 @@ def notes(workflow: Workflow, mode: str) -> Iterator[str]:
             f"the resources of {_some(limited)} are written down only: workers give each step what they have; for "
             "limits set airflow_containers to kubernetes or docker"
         )
+
+
+def _stays(task: JobTask) -> bool:
+    return task.owned and task.action in ("create", "apply") and not task.delete_after
 
 
 def _some(paths: list[str]) -> str:
@@ -195,7 +226,7 @@ def _more_memory(step: Step) -> Code | None:
         return None
     most = step.retry.escalation.memory_maximum
     highest = literal(None if most is None else int(amount(most)))
-    return Items("(", (("", literal(step.retry.escalation.memory_factor)), ("", highest)), ")")
+    return _tuple(literal(step.retry.escalation.memory_factor), highest)
 
 
 # --- Docker ----------------------------------------------------------------------------------------------------------
@@ -222,8 +253,7 @@ def _folder(step: Step, volume: Volume) -> Code:
             "give the step a secret or a file instead, or set airflow_containers to kubernetes",
         )
     name = None if volume.source == "empty" or not volume.name else volume.name
-    parts = (literal(name), text(volume.path), literal(volume.read_only))
-    return Items("(", tuple(("", part) for part in parts), ")")
+    return _tuple(literal(name), text(volume.path), literal(volume.read_only))
 
 
 _AROUND: Mapping[str, Callable[[Step], dict[str, Code | None]]] = {

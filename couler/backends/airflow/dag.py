@@ -19,6 +19,7 @@ from couler.core.ir.model import (
     FunctionTask,
     GroupTask,
     ItemRef,
+    JobTask,
     Scope,
     ScriptTask,
     Step,
@@ -93,13 +94,12 @@ class DagFile:
     def imports(self) -> list[str]:
         """What the file takes from the modules beside it."""
         found = []
-        where = containers.module_of(self.options["containers"])
-        running = self.used & containers.RUNNING if where != "steps" else set()
-        for module, names in (
-            (where, sorted(running)),
-            ("steps", sorted(self.used - EXPRESSIONS - running)),
-            ("values", sorted(self.used & EXPRESSIONS)),
-        ):
+        kinds = self.used - EXPRESSIONS
+        places = {kind: containers.module_of(kind, self.options["containers"]) for kind in kinds}
+        modules = {
+            place: sorted(kind for kind in kinds if places[kind] == place) for place in sorted({*places.values()})
+        }
+        for module, names in [*modules.items(), ("values", sorted(self.used & EXPRESSIONS))]:
             if names:
                 code = Items(f"from {self.package}.{module} import (", tuple(("", name) for name in names), ")")
                 whole = f"from {self.package}.{module} import {', '.join(names)}"
@@ -242,8 +242,11 @@ class DagFile:
             case SuspendTask():
                 kind = "Pause"
                 arguments |= {"seconds": attributes.number(task.duration or 0)}
+            case JobTask():
+                kind = "Job"
+                arguments |= containers.of_job(task)
             case _:
-                raise TypeError(f"{task.kind} is refused before")
+                raise TypeError("groups have tasks of their own")
         self.used.add(kind)
         return kind, arguments | containers.around(step, self.options["containers"])
 

@@ -14,6 +14,7 @@ KINDS = {
     "Function": "function",
     "Script": "script",
     "Container": "container",
+    "Job": "job",
     "Pause": "suspend",
     "Approval": "suspend",
 }
@@ -193,6 +194,8 @@ class _Reader:
 
     def _runnable(self, kind: str, given: Mapping[str, Any]) -> Facts:
         image = given.get("image", "")
+        if kind == "job":
+            return {"action": given.get("action", "create"), "manifest": given["manifest"]}
         if kind == "container":
             return {"image": image, "words": len(given.get("command", ())) + len(given.get("args", ()))}
         source = digest(self.sources[given["source"]])
@@ -220,19 +223,46 @@ def _around(given: Mapping[str, Any]) -> Facts:
     return {
         "retry": _retry(given),
         "timeout": None if limit is None else math.ceil(limit.named["seconds"]),
-        "service_account": "",
+        "service_account": given.get("service_account_name", ""),
         "labels": given.get("labels", {}) | _labels(given),
         "daemon": False,
-        "sidecars": [],
+        "sidecars": [one["name"] for one in given.get("sidecars", ())],
         "env": list(given.get("env", {})),
         "secrets": sorted(_secrets(given)),
-        "volumes": [],
+        "volumes": sorted(_volumes(given)),
         "files_in": sorted(given.get("file_inputs", {})),
         "files_out": sorted(one["name"] for one in outputs if is_file(one["type"])),
         "defaults": sorted(one["name"] for one in outputs if "default" in one),
-        "amounts": _amounts(given.get("resources", {})),
-        "place": {"nodeSelector": {}, "tolerations": [], "affinity": {}, "priority": ""},
+        "amounts": _limits(given.get("container_resources", {})) or _amounts(given.get("resources", {})),
+        "place": {
+            "nodeSelector": given.get("node_selector", {}),
+            "tolerations": [one.get("key", "") for one in given.get("tolerations", ())],
+            "affinity": given.get("affinity", {}),
+            "priority": given.get("priority_class_name", ""),
+        },
     }
+
+
+def _limits(resources: Mapping[str, Any]) -> Facts:
+    """What a container has at most; cores as a number."""
+    limits = dict(resources.get("limits", {}))
+    if limits.get("cpu", "").endswith("m"):
+        limits["cpu"] = f"{int(limits['cpu'][:-1]) / 1000:g}"
+    return limits
+
+
+SOURCES = {
+    "persistentVolumeClaim": "claim", "ephemeral": "new_claim", "emptyDir": "empty", "hostPath": "host",
+    "configMap": "config_map", "secret": "secret",
+}  # fmt: skip
+
+
+def _volumes(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Path and source of each volume of a pod."""
+    pods = [one for one in given.get("volumes", ()) if isinstance(one, dict)]  # Docker's are told otherwise
+    sources = {one["name"]: SOURCES[key] for one in pods for key in one if key != "name"}
+    for mount in given.get("volume_mounts", ()):
+        yield mount["mountPath"], sources[mount["name"]]
 
 
 def _labels(given: Mapping[str, Any]) -> dict[str, str]:
@@ -265,5 +295,5 @@ def _retry(given: Mapping[str, Any]) -> Facts | None:
         "most": policy.named.get("maximum") if initial else None,
         "codes": sorted(one for one in on or () if isinstance(one, int)),
         "selective": on is not None,
-        "more_memory": False,
+        "more_memory": "more_memory" in given,
     }

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-OPERATORS = {"Function", "Script", "Container", "Pause", "Approval", "Start", "End", "Items", "Gather", "Rounds"}
+OPERATORS = {"Function", "Script", "Container", "Job", "Pause", "Approval", "Start", "End", "Items", "Gather", "Rounds"}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from couler.runner.container import LOADER, OUTPUTS, PACKAGES, RETRY_THIS, WORK
+from couler.runner.container import LOADER, OUT_OF_MEMORY, OUTPUTS, PACKAGES, RETRY_THIS, WORK
 from couler.runner.function import is_file
 
 from . import processes
@@ -86,7 +86,7 @@ class InImage(Process):
         """Why the attempt failed, in the words that retries know."""
         if ended.code == RETRY_THIS and self.names_of_errors():
             return AttemptError(ended.message, self.names_of_errors())
-        error = processes.exit_error(137 if ended.out_of_memory else ended.code)
+        error = processes.exit_error(OUT_OF_MEMORY if ended.out_of_memory else ended.code)
         return AttemptError(ended.message or str(error), error.kinds, error.exit_code)
 
     def names_of_errors(self) -> list[str]:

@@ -14,6 +14,8 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
+from couler.runner.container import OUT_OF_MEMORY
+
 from . import processes
 from .images import CommandInImage, Ended, FunctionInImage, InImage, Program, ScriptInImage, inside
 from .processes import AttemptError
@@ -33,12 +35,12 @@ class Pod(InImage, KubernetesPodOperator):
         container_resources: Requests and limits.
         more_memory: Factor, and most bytes or None: by how much the memory grows after running out of it.
         sidecars: Containers beside the step's own, as Kubernetes writes them.
+        volumes: Of the pod, as Kubernetes writes them.
+        volume_mounts: Where they appear in the step's own container.
     """
 
     secrets: Any
     env_vars: Any
-    volumes: Any
-    volume_mounts: Any
     pod_template_dict: Any
 
     def __init__(
@@ -47,6 +49,8 @@ class Pod(InImage, KubernetesPodOperator):
         container_resources: Mapping[str, Any] | None = None,
         more_memory: tuple[float, int | None] | None = None,
         sidecars: Sequence[Mapping[str, Any]] = (),
+        volumes: Sequence[Mapping[str, Any]] = (),
+        volume_mounts: Sequence[Mapping[str, Any]] = (),
         **arguments: Any,
     ) -> None:
         arguments.setdefault("log_pod_spec_on_failure", False)
@@ -54,6 +58,8 @@ class Pod(InImage, KubernetesPodOperator):
         self.amounts = dict(container_resources or {})
         self.more_memory = more_memory
         self.sidecars = [dict(one) for one in sidecars]
+        self.storage = [dict(one) for one in volumes]
+        self.mounts = [dict(one) for one in volume_mounts]
         self.variables: Mapping[str, tuple[str, str]] = self.secrets
         self.secrets = []
         self.given = self.env_vars
@@ -101,22 +107,24 @@ class Pod(InImage, KubernetesPodOperator):
             self.given, Mapping) else list(self.given)  # fmt: skip
         self.env_vars = [*given, *own]
         self.secrets = [Secret("env", name, *secret) for name, secret in self.variables.items()]
-        self._mount_secrets()
         self.container_resources = k8s.V1ResourceRequirements(**self._amounts(here)) if self.amounts else None
-        base = {"name": self.base_container_name, **({"workingDir": program.folder} if program.own else {})}
+        self.pod_template_dict = self._template(program)
+
+    def _template(self, program: Program) -> dict[str, Any]:
+        """The pod that everything else is merged into: its storage, and the containers beside the step's own."""
         template = dict(self.pod_template_dict or {})
         spec = dict(template.get("spec", {}))
-        containers = spec.get("containers") or [{}]
-        spec["containers"] = [{**base, **containers[0]}, *containers[1:], *self.sidecars]
-        self.pod_template_dict = {"apiVersion": "v1", "kind": "Pod", **template, "spec": spec}
-
-    def _mount_secrets(self) -> None:
-        volumes, mounts = list(self.volumes), list(self.volume_mounts)
+        base, *others = spec.get("containers") or [{}]
+        volumes, mounts = list(self.storage), list(self.mounts)
         for index, (path, (name, key)) in enumerate(self.secret_files.items()):
             source = {"secretName": name, "items": [{"key": key, "path": "value"}]}
             volumes.append({"name": f"secret-{index}", "secret": source})
             mounts.append({"name": f"secret-{index}", "mountPath": inside(path), "subPath": "value", "readOnly": True})
-        self.volumes, self.volume_mounts = volumes, mounts
+        base = {"name": self.base_container_name, **base, "volumeMounts": [*base.get("volumeMounts", ()), *mounts]}
+        if program.own:
+            base["workingDir"] = program.folder
+        spec |= {"containers": [base, *others, *self.sidecars], "volumes": [*spec.get("volumes", ()), *volumes]}
+        return {"apiVersion": "v1", "kind": "Pod", **template, "spec": spec}
 
     def _amounts(self, here: Here) -> dict[str, dict[str, str]]:
         """Requests and limits; after running out of memory with more of it."""
@@ -146,7 +154,8 @@ class Pod(InImage, KubernetesPodOperator):
         for one in (pod.status.container_statuses or ()) if pod is not None and pod.status is not None else ():
             state = one.state.terminated if one.name == self.base_container_name and one.state else None
             if state is not None:
-                return Ended(state.exit_code, (state.message or "").strip(), state.reason == "OOMKilled")
+                ran_out = state.reason == "OOMKilled" or state.exit_code == OUT_OF_MEMORY
+                return Ended(state.exit_code, (state.message or "").strip(), ran_out)
         return None
 
     def on_kill(self) -> None:
@@ -228,8 +237,7 @@ def _timeout(error: BaseException) -> AirflowTaskTimeout | None:
 
 def _why(pod: k8s.V1Pod | None, error: BaseException) -> str:
     reason = pod.status.reason if pod is not None and pod.status is not None else None
-    first = str(error).partition("\n")[0]
-    return f"the pod did not end by itself: {reason or first}"
+    return f"the pod was lost: {reason}" if reason else str(error).partition("\n")[0]
 
 
 def _kinds(pod: k8s.V1Pod | None, error: BaseException) -> tuple[str, ...]:
