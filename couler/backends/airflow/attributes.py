@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from couler.backends.airflow.expressions import Names, mapping
+from couler.backends.airflow.expressions import Names, flag, mapping
+from couler.backends.airflow.names import is_newest
 from couler.core.ir.graph import outputs_of_one
 from couler.core.ir.json import thaw
 from couler.core.ir.model import (
@@ -108,7 +109,7 @@ def number(count: float) -> Code:
     return literal(int(count) if count == math.floor(count) else count)
 
 
-def of_step(step: Step, names: Names) -> dict[str, Code | None]:
+def of_step(step: Step, names: Names, version: str) -> dict[str, Code | None]:
     """Arguments of an operator, less those of its task."""
     arguments: dict[str, Code | None] = {
         "inputs": mapping({one.name: names.value(one.value) for one in step.inputs}),
@@ -119,6 +120,8 @@ def of_step(step: Step, names: Names) -> dict[str, Code | None]:
         arguments |= _of_process(step, names)
     if step.retry is not None and step.retry.limit:
         arguments |= {"retries": str(step.retry.limit), "retry_policy": _again(step.retry, names)}
+        if not is_newest(version):
+            arguments |= _waits(step.retry)
     if step.timeout is not None:
         arguments["execution_timeout"] = seconds(step.timeout)
     return arguments
@@ -151,6 +154,16 @@ def _declared(output: Output) -> Code:
     found = mapping(entries)
     assert found is not None
     return found
+
+
+def _waits(retry: Retry) -> dict[str, Code | None]:
+    """How long Airflow 2 waits before another attempt: its policy cannot say so."""
+    backoff = retry.backoff
+    return {
+        "retry_delay": seconds(backoff.initial or 0),
+        "retry_exponential_backoff": flag(bool(backoff.initial) and backoff.factor > 1),
+        "max_retry_delay": None if backoff.maximum is None else seconds(backoff.maximum),
+    }
 
 
 def _again(retry: Retry, names: Names) -> Code | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from couler.backends.airflow.containers import KUBERNETES, MODULES, PROCESS, chosen, notes, of_run
 from couler.backends.airflow.dag import DagFile
-from couler.backends.airflow.names import dag_name
+from couler.backends.airflow.names import VERSIONS, dag_name, is_newest
 from couler.backends.airflow.preflight import problems
 from couler.backends.airflow.sources import Sources
 from couler.backends.base import Declaration, Emitted
@@ -18,8 +18,6 @@ from couler.runner.container import shipped as runner
 
 if TYPE_CHECKING:
     from couler.backends.base import Engine
-
-VERSIONS = ("3.3",)
 
 _LOWERED = {"cache": "drop_cache"}
 _ON_ONE_MACHINE = {"placement": "drop_placement", "service_account": "drop_service_accounts"}
@@ -33,6 +31,7 @@ _REFUSED = {
     "stored_outputs": "write to the URL in the step itself",
     "engine_options": "options for Airflow are not taken yet",
 }
+_OF_AIRFLOW_3 = {"suspend_approval": "Airflow has approvals from version 3.1 on; use airflow@3.3"}
 _IN_PODS = "set airflow_containers to kubernetes"
 _NEEDS_PODS = {
     "job": f"Airflow needs a cluster for that; {_IN_PODS}, or create the object in a function",
@@ -48,7 +47,7 @@ _NEEDS_FILES = (
     "pods have no folder in common; set airflow_containers to docker or process, or mount a claim as a volume"
 )
 
-SHIPPED = ("__init__.py", "files.py", "processes.py", "steps.py", "values.py")
+SHIPPED = ("__init__.py", "files.py", "processes.py", "steps.py", "values.py", "version.py")
 LIMIT = 1 << 20
 LIMIT_OF_PODS = 256 * 1024
 """Bytes of a value: what a pod is given and gives travels through the cluster's own objects."""
@@ -70,9 +69,12 @@ class AirflowBackend:
             refused |= _NEEDS_CONTAINERS
         if mode == KUBERNETES:
             refused |= {"files": _NEEDS_FILES, "folders": _NEEDS_FILES}
+        version = version or VERSIONS[0]
+        if not is_newest(version):
+            refused |= _OF_AIRFLOW_3
         lowered = _LOWERED if mode == KUBERNETES else {**_LOWERED, **_ON_ONE_MACHINE}
         native = frozenset(feature for feature in FEATURES if feature not in refused and feature not in lowered)
-        return Declaration("airflow", version or VERSIONS[0], native, lowered, refused, _limit(options))
+        return Declaration("airflow", version, native, lowered, refused, _limit(options))
 
     def compile(self, workflow: Workflow, version: str = "", options: Mapping[str, Any] = {}) -> Emitted:
         """The DAG file, and the folder that must lie beside it.
@@ -89,13 +91,14 @@ class AirflowBackend:
         Raises:
             EngineError: Airflow cannot say what the workflow says.
         """
-        mode = chosen(options)
+        mode, version = chosen(options), version or VERSIONS[0]
         sources = Sources()
         name = dag_name(workflow.name)
         package = f"{name.replace('-', '_')}_parts"
         if package[0].isdigit():
             package = f"_{package}"
         given = {
+            "version": version,
             "containers": mode,
             "defaults": of_run(workflow, mode, options),
             "store": options.get("artifacts"),
@@ -104,10 +107,10 @@ class AirflowBackend:
         }
         written = DagFile(workflow, package, sources, given).text()
         documents = {f"{name}.py": written}
-        documents |= {f"{package}/{file}": text for file, text in shipped(mode).items()}
+        documents |= {f"{package}/{file}": text for file, text in shipped(mode, version).items()}
         documents |= {f"{package}/sources/{file}": text for file, text in sources.files.items()}
         documents[f"{package}/.airflowignore"] = "*\n"
-        return Emitted(documents, tuple(notes(workflow, mode)), problems(workflow))
+        return Emitted(documents, tuple(notes(workflow, mode)), problems(workflow, version))
 
     def engine(self, options: Mapping[str, Any]) -> Engine:
         """The engine, with its server."""
@@ -122,10 +125,12 @@ def _limit(options: Mapping[str, Any]) -> int:
     return min(options.get("max_value") or usual, usual)
 
 
-def shipped(mode: str = PROCESS) -> dict[str, str]:
+def shipped(mode: str = PROCESS, version: str = VERSIONS[0]) -> dict[str, str]:
     """The modules that a DAG file needs, which then know nothing of couler."""
     folder = files("couler.backends.airflow.shipped")
     found = {name: (folder / name).read_text(encoding="utf-8") for name in (*SHIPPED, *MODULES[mode])}
+    if not is_newest(version):
+        found["version.py"] = (folder / "version_2.py").read_text(encoding="utf-8")
     ran = ("function.py", "value_types.py", *(["container.py"] if mode != PROCESS else []))
     found |= {name: (files("couler.runner") / name).read_text(encoding="utf-8") for name in ran}
     found = {name: text.replace("from couler.runner.", "from .") for name, text in found.items()}

@@ -9,7 +9,7 @@ from typing import Any
 
 from couler.backends.airflow import attributes, containers
 from couler.backends.airflow.expressions import EXPRESSIONS, Names, flag, mapping, sequence, task_text
-from couler.backends.airflow.names import END, ITEM, ITEMS, START, dag_name, round_of, task_names, variable
+from couler.backends.airflow.names import END, ITEM, ITEMS, START, dag_name, is_newest, round_of, task_names, variable
 from couler.backends.airflow.sources import Sources
 from couler.core.ir.graph import order, outputs_of_one, references_in, upstream
 from couler.core.ir.json import thaw
@@ -30,6 +30,15 @@ from couler.core.render.code import Code, Items, call, lines
 from couler.core.render.literals import literal, text
 
 WIDTH = 110
+OF_AIRFLOW_2 = {
+    "CronTriggerTimetable": "airflow.timetables.trigger",
+    "DAG": "airflow",
+    "MultipleCronTriggerTimetable": "airflow.timetables.trigger",
+    "Param": "airflow.models.param",
+    "TaskGroup": "airflow.utils.task_group",
+    "task_group": "airflow.decorators",
+}
+"""Where Airflow 2 has what Airflow 3 has in ``airflow.sdk``."""
 
 
 class DagFile:
@@ -78,7 +87,7 @@ class DagFile:
             *(["from datetime import timedelta"] if needs_time else []),
             "from pathlib import Path",
             "",
-            f"from airflow.sdk import {', '.join(sorted(self.from_sdk))}",
+            *self.of_airflow(),
             "",
             "HERE = Path(__file__).parent",
             "if str(HERE) not in sys.path:",
@@ -90,6 +99,14 @@ class DagFile:
             "",
             *opening,
         ]
+
+    def of_airflow(self) -> list[str]:
+        """What the file takes from Airflow."""
+        modules: dict[str, list[str]] = {}
+        for name in sorted(self.from_sdk):
+            module = "airflow.sdk" if is_newest(self.options["version"]) else OF_AIRFLOW_2[name]
+            modules.setdefault(module, []).append(name)
+        return [f"from {module} import {', '.join(names)}" for module, names in sorted(modules.items())]
 
     def imports(self) -> list[str]:
         """What the file takes from the modules beside it."""
@@ -213,7 +230,7 @@ class DagFile:
     def task(self, step: Step, names: Names, path: str) -> tuple[str, dict[str, Code | None]]:
         """The operator of a step and its arguments."""
         task = step.task
-        arguments = attributes.of_step(step, names)
+        arguments = attributes.of_step(step, names, self.options["version"])
         match task:
             case FunctionTask():
                 kind = "Function"

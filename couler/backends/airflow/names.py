@@ -9,9 +9,20 @@ from collections.abc import Iterable
 
 START, END, ITEMS, ITEM = "start", "end", "items", "item"
 """Tasks and groups that are added to those of the steps."""
+VERSIONS = ("3.3", "2.11")
+"""Versions of Airflow, the newest first."""
 _ADDED = re.compile(r"start|end|items|item|round-\d+")
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_-]+")
 _LONGEST = 60
+
+
+def is_newest(version: str) -> bool:
+    """Whether a version of Airflow has what Airflow 3 brought.
+
+    >>> is_newest("3.3"), is_newest("2.11")
+    (True, False)
+    """
+    return not version.startswith("2.")
 
 
 def round_of(number: int | str) -> str:

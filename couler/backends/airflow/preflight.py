@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from couler.backends.airflow.names import ITEM, ITEMS, START, round_of, task_names
+from couler.backends.airflow.names import ITEM, ITEMS, START, is_newest, round_of, task_names
 from couler.core.ir.graph import walk
 from couler.core.ir.json import thaw
 from couler.core.ir.model import Constant, GroupTask, Step, Workflow
@@ -15,9 +15,9 @@ MOST_ITEMS = 1024
 """Items of a map, Airflow's default of ``core.max_map_length``."""
 
 
-def problems(workflow: Workflow) -> tuple[str, ...]:
+def problems(workflow: Workflow, version: str) -> tuple[str, ...]:
     """Each problem of a workflow in a sentence, with what to do."""
-    return (*_required(workflow), *_long_lists(workflow), *_long_ids(workflow))
+    return (*_required(workflow), *_expressions(workflow, version), *_long_lists(workflow), *_long_ids(workflow))
 
 
 def _required(workflow: Workflow) -> Iterator[str]:
@@ -29,6 +29,14 @@ def _required(workflow: Workflow) -> Iterator[str]:
                 f"parameter '{one.name}' has no default; Airflow refuses a schedule then, since nobody gives a value; "
                 "give it a default"
             )
+
+
+def _expressions(workflow: Workflow, version: str) -> Iterator[str]:
+    if workflow.schedule is not None and len(workflow.schedule.cron) > 1 and not is_newest(version):
+        yield (
+            f"the schedule has {len(workflow.schedule.cron)} cron expressions, and Airflow takes one before version 3; "
+            "write one, or use airflow@3.3"
+        )
 
 
 def _long_lists(workflow: Workflow) -> Iterator[str]:

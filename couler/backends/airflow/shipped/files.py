@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import ObjectStoragePath
+from .version import ObjectStoragePath
 
 PIECE = 1 << 20
 

@@ -16,20 +16,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import BaseOperator
-from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
-from airflow.sdk.exceptions import (
-    AirflowFailException,
-    AirflowRescheduleException,
-    AirflowSkipException,
-    AirflowTaskTimeout,
-)
-
 from couler.runner.function import is_file, plain
 from couler.runner.value_types import kind_of, mismatch
 
-from . import files, processes
+from . import files, processes, version
 from .processes import AttemptError
 from .values import (
     MISSING,
@@ -48,6 +38,16 @@ from .values import (
     is_missing,
     producers,
     resolve,
+)
+from .version import (
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    ApprovalOperator,
+    BaseOperator,
+    RetryDecision,
+    RetryPolicy,
 )
 
 BAD = ("failed", "cancelled")
@@ -158,7 +158,7 @@ class Step(BaseOperator):
         except AttemptError as failed:
             failure = failed
         here.tell_error(str(failure))
-        raise failure
+        raise version.raised(failure, self, context)
 
     def perform(self, here: Here) -> Mapping[str, Any]:
         """Do what the step does, and give its outputs."""
@@ -276,18 +276,13 @@ class Here:
 
     # --- how others ended ------------------------------------------------------------------------------------------
 
-    def states(self, tasks: Iterable[str]) -> dict[str, str | None]:
-        """Airflow's states by task; those of items of a map have their index behind a bar."""
-        found = self.ti.get_task_states(dag_id=self.dag.dag_id, task_ids=list(tasks), run_ids=[self.run_id])
-        return dict(found.get(self.run_id, {}))
-
     def state(self, task: str) -> str | None:
         """Airflow's state of a task that this one comes after."""
         if self._states is None:
             wanted = {*self.step.upstream_task_ids, *self.step.after}
-            self._states = self.states(wanted)
+            self._states = version.states(self.context, wanted)
         if task not in self._states and f"{task}_{self.ti.map_index}" not in self._states:
-            self._states.update(self.states([task]))
+            self._states.update(version.states(self.context, [task]))
         beside = self._group is not None and task.startswith(self._group)
         return self._states.get(f"{task}_{self.ti.map_index}" if beside else task)
 
@@ -382,16 +377,9 @@ class Here:
                 if in_map and task.task_id == f"{self._group}end":
                     outside.append(task.task_id)
         every = len(outside) == len(self.dag.tasks)
-        return self._failed(None if every else outside, None) or self._failed(inside, self.ti.map_index)
-
-    def _failed(self, tasks: list[str] | None, index: int | None) -> bool:
-        if tasks is not None and not tasks:
-            return False
-        return bool(
-            self.ti.get_ti_count(
-                dag_id=self.dag.dag_id, run_ids=[self.run_id], states=["failed"], task_ids=tasks, map_index=index
-            )
-        )
+        if inside and version.any_failed(self.context, inside, self.ti.map_index):
+            return True
+        return bool(every or outside) and version.any_failed(self.context, None if every else outside, None)
 
 
 # --- what runs something -------------------------------------------------------------------------------------------
@@ -498,21 +486,18 @@ def _check(what: str, kind: str, value: Any) -> None:
 
 def _secret(name: str, key: str) -> str:
     """A secret: a field of the connection of that name, or the variable ``NAME.KEY``."""
-    from airflow.sdk import Connection, Variable
-    from airflow.sdk.log import mask_secret
-
     try:
-        connection = Connection.get(name)
+        connection = version.connection(name)
         found = getattr(connection, key, None) or connection.extra_dejson.get(key)
     except Exception:  # Airflow has several ways to say that there is none
-        found = Variable.get(f"{name}.{key}", default=None)
+        found = version.variable(f"{name}.{key}")
     if found is None:
         raise AttemptError(
             f"there is no secret '{name}' with the key '{key}'; make an Airflow connection '{name}' that has it, or a "
             f"variable '{name}.{key}'",
             ("SecretError",),
         )
-    mask_secret(found)
+    version.mask_secret(found)
     return str(found)
 
 
@@ -616,7 +601,7 @@ class Start(Step):
         if self.at_once:
             here = Here(self, context)
             end = self.task_id.removesuffix("start") + "end"
-            ended = sum(state in ENDED for state in here.states([end]).values())
+            ended = sum(state in ENDED for state in version.states(context, [end]).values())
             if (ahead := here.ti.map_index + 1 - self.at_once - ended) > 0:
                 raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=min(2 * ahead, 60)))
 
@@ -729,7 +714,7 @@ class Gather(Closing):
                 raise AttemptError(here.error_of(self.over).removeprefix(": ") or "its items are not known")
             here.give_up(status, soft)
         count = json.loads(here.pull(self.over, "count"))
-        states = here.states([self.each])
+        states = version.states(here.context, [self.each])
         failed = [index for index in range(count) if states.get(f"{self.each}_{index}") == "failed"]
         if failed and not self.allow_items:
             text = here.ti.xcom_pull(task_ids=self.each, key="error", map_indexes=failed[0])
