@@ -223,18 +223,18 @@ class DividedScope(Scope):
 
     # --- what a step sees --------------------------------------------------------------------------------------------
 
-    def _waits_for(self, step: Step) -> list[str]:
-        home = self._home
-        return [name for name in super()._waits_for(step) if not home or home[name] is self._here]
-
     def _depends(self, step: Step) -> str:
-        depends = super()._depends(step)
         if not self._home:
-            return depends
-        far = [name for name in self.upstream[step.name] if name in self.tasks and self._is_far(name)]
+            return super()._depends(step)
+        home, here = self._home, self._here
+        names = self._upstream_tasks(step)
+        far = [name for name in names if home[name] is not here]
+        if not far:
+            return self._waits_for(step, names)
+        depends = self._waits_for(step, [name for name in names if home[name] is here])
         for name in far:
-            wait(self._home[step.name], self._home[name])
-        if not far or self.build.stops:
+            wait(home[step.name], home[name])
+        if self.build.stops:
             return depends
         return " && ".join(filter(None, (depends, self._gate(step, far))))
 
@@ -298,7 +298,7 @@ class DividedScope(Scope):
 
 def _files_to_choose(step: Step) -> int:
     """Tasks that may be added to a step, because it takes the first file that exists."""
-    return sum(isinstance(given.value, FirstOf) for given in step.inputs)
+    return sum([isinstance(given.value, FirstOf) for given in step.inputs])
 
 
 def _failed(part: Part) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import TypeAlias
 
 from couler.backends.argo.build import Build
-from couler.backends.argo.leaves import Skeleton, skeleton
+from couler.backends.argo.leaves import Skeleton, skeleton, texts_of
 from couler.backends.argo.units import Given, ScopeTypes, Text, Unit
 from couler.backends.argo.wire import BRACE, static_text
 from couler.core.ir.evaluate import as_text
@@ -19,14 +18,6 @@ _UNUSUAL = attrgetter(
 )
 _SURROUNDINGS = attrgetter("retry", "timeout", "resources", "service_account", "working_dir", "labels", "cache")
 Key: TypeAlias = Hashable
-
-
-@dataclass(frozen=True, slots=True)
-class _Fitting:
-    """What makes a step one of a family, and what it is given in the family's template."""
-
-    key: Key
-    given: list[Given]
 
 
 class Families:
@@ -52,58 +43,65 @@ class Families:
         self._read = read
         self._known: dict[Key, Unit] = {}
         self._numbers: dict[Hashable, int] = {}
-        self._seen: dict[int, int] = {}
+        self._seen: dict[tuple[int, ...], int] = {}
+        self._own: dict[Skeleton, list[int]] = {}
 
     def unit(self, step: Step, make: Callable[[Step], Unit]) -> Unit:
         """The unit of a step: a known one with the step's own values, or one that ``make`` makes."""
         fitting = self._fitting(step)
         if fitting is None:
             return make(step)
-        known = self._known.get(fitting.key)
+        key, given = fitting
+        known = self._known.get(key)
         if known is not None:
-            given = dict(zip(known.parameters, fitting.given, strict=True))
-            return Unit(known.template, given, {}, known.results, known.files, known.has_status, known.items)
+            return known._replace(parameters=dict(zip(known.parameters, given, strict=True)))
         notes = len(self._build.notes)
         unit = make(step)
-        if notes == len(self._build.notes) and not unit.artifacts and list(unit.parameters.values()) == fitting.given:
-            self._known[fitting.key] = unit
+        if notes == len(self._build.notes) and not unit.artifacts and list(unit.parameters.values()) == given:
+            self._known[key] = unit
         return unit
 
-    def _fitting(self, step: Step) -> _Fitting | None:
+    def _fitting(self, step: Step) -> tuple[Key, list[Given]] | None:
+        """What makes a step one of a family, and what it is given in the family's template."""
         task = step.task
-        if not isinstance(task, ContainerTask) or any(_UNUSUAL(step)):
+        if type(task) is not ContainerTask or any(_UNUSUAL(step)):
             return None
         common = skeleton(step, task)
+        values = texts_of(step, task)
         varying = self._varying.get(common, frozenset())
+        own = self._own.get(common)
+        if own is None:
+            own = [index for index, value in enumerate(values) if index in varying or type(value) is not Constant]
+            self._own[common] = own
         marks: list[Hashable] = []
         places: dict[tuple[str, str], int] = {}
         holes: list[Given] = []
         texts: list[Given] = []
         braces = False
-        for index, value in enumerate([*task.command, *task.args, *(variable.value for variable in step.env)]):
-            if type(value) is OutputRef and value.default is None:
+        for index in own:
+            value = values[index]
+            if type(value) is Constant:
+                text = static_text(as_text(value.value))
+                braces = braces or BRACE in text
+                texts.append(Text(text))
+                marks.append(None)
+            elif type(value) is OutputRef and value.default is None:
                 whole = OutputRef(step=value.step, output=value.output) if value.path else value
                 place = places.setdefault((value.step, value.output), len(holes))
                 if place == len(holes):
                     holes.append(whole)
                 marks.append((place, self._scope.type_of(whole), value.path))
-            elif type(value) is not Constant:
-                return None
-            elif index in varying:
-                text = static_text(as_text(value.value))
-                braces = braces or BRACE in text
-                texts.append(Text(text))
-                marks.append(None)
             else:
-                marks.append(as_text(value.value))
+                return None
         read = self._read.get(step.name)
-        around = tuple([self._number(value) for value in (*step.outputs, *_SURROUNDINGS(step))])
+        around = self._number(step.outputs, *_SURROUNDINGS(step))
         key = (common, task.pull_policy, tuple(marks), braces, frozenset(read) if read else None, around)
-        return _Fitting(key, [*holes, *texts])
+        return key, [*holes, *texts]
 
-    def _number(self, value: Hashable) -> int:
-        """A number that equal values share; one object, which many steps may hold, is looked into once."""
-        found = self._seen.get(id(value))
+    def _number(self, *values: Hashable) -> int:
+        """A number that equal values share; the same objects, which many steps may hold, are looked into once."""
+        same = tuple(map(id, values))
+        found = self._seen.get(same)
         if found is None:
-            found = self._seen[id(value)] = self._numbers.setdefault(value, len(self._numbers))
+            found = self._seen[same] = self._numbers.setdefault(values, len(self._numbers))
         return found

@@ -89,22 +89,32 @@ def varying_texts(steps: Sequence[Step]) -> dict[Skeleton, frozenset[int]]:
     if len(steps) <= MANY:
         return {}
     seen: dict[Skeleton, list[Value]] = {}
-    found: dict[Skeleton, set[int]] = {}
+    alike: dict[Skeleton, set[int]] = {}
     for step in steps:
-        if isinstance(step.task, ContainerTask):
-            common = skeleton(step, step.task)
-            texts = [*step.task.command, *step.task.args, *(variable.value for variable in step.env)]
-            first = seen.setdefault(common, texts)
-            differs = found.setdefault(common, set())
-            for index, text in enumerate(texts):
-                if text is not first[index] and index not in differs and text != first[index]:
-                    differs.add(index)
-    return {common: frozenset(indices) for common, indices in found.items()}
+        task = step.task
+        if type(task) is not ContainerTask:
+            continue
+        common = skeleton(step, task)
+        texts = texts_of(step, task)
+        first = seen.get(common)
+        if first is None:
+            first = seen[common] = texts
+            alike[common] = set(range(len(texts)))
+        same = alike[common]
+        differing = [i for i in same if texts[i] is not first[i] and texts[i] != first[i]]
+        if differing:
+            same.difference_update(differing)
+    return {common: frozenset(range(len(texts))) - alike[common] for common, texts in seen.items()}
+
+
+def texts_of(step: Step, task: ContainerTask) -> list[Value]:
+    """Command, arguments and values of variables of a container."""
+    return [*task.command, *task.args, *[variable.value for variable in step.env]]
 
 
 def skeleton(step: Step, task: ContainerTask) -> Skeleton:
     """What a container must have in common with others that share its template."""
-    return task.image, len(task.command), len(task.args), tuple(variable.name for variable in step.env)
+    return task.image, len(task.command), len(task.args), tuple([variable.name for variable in step.env])
 
 
 class _Leaf:

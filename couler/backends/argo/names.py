@@ -94,6 +94,6 @@ def task_names(names: Iterable[str]) -> dict[str, str]:
     >>> task_names(["Train", "train"])
     {'Train': 'train-2', 'train': 'train'}
     """
-    names = list(names)
-    table = NameTable(name for name in names if task_name(name) == name)
-    return {name: name if task_name(name) == name else table.add(task_name(name)) for name in names}
+    wanted = {name: task_name(name) for name in names}
+    table = NameTable(name for name, other in wanted.items() if other == name)
+    return {name: name if other == name else table.add(other) for name, other in wanted.items()}

@@ -106,7 +106,8 @@ def _side_by_side(steps: Sequence[Step], needs: Mapping[str, Iterable[str]]) -> 
     ordered: Sequence[Step] = steps
     for step in steps:
         seen.add(step.name)
-        if any(name in names and name not in seen for name in needs[step.name]):
+        missing = [name for name in needs[step.name] if name not in seen]
+        if missing and not names.isdisjoint(missing):
             ordered = order(steps)
             break
     roots = {name: name for name in names}
@@ -118,7 +119,7 @@ def _side_by_side(steps: Sequence[Step], needs: Mapping[str, Iterable[str]]) -> 
 
     for step in ordered:
         for name in needs[step.name]:
-            if name in names:
+            if name in names and roots[name] != roots[step.name]:
                 roots[root(step.name)] = root(name)
     groups: dict[str, list[Step]] = {}
     for step in ordered:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -145,7 +145,7 @@ class Scope(ScopeTypes):
                 and not unit.has_status
                 and not step.allow_failure
                 and found.issuperset(self.upstream[name])
-                and not any(result.may_lack for result in unit.results.values())
+                and True not in [result.may_lack for result in unit.results.values()]
             ):
                 found.add(name)
         return found
@@ -222,7 +222,7 @@ class Scope(ScopeTypes):
         task: dict[str, Any] = {"name": self.tasks[step.name], "template": unit.template}
         if depends := self._depends(step):
             task["depends"] = depends
-        if guards := self.guards(step.name):
+        if step.name not in self.certain and (guards := self.guards(step.name)):
             task["when"] = f"{{{{={conjunction(guards)}}}}}"
         given = {name: self._argument(value) for name, value in unit.parameters.items()}
         before = len(self._choices)
@@ -234,15 +234,21 @@ class Scope(ScopeTypes):
         return task
 
     def _depends(self, step: Step) -> str:
+        return self._waits_for(step, self._upstream_tasks(step))
+
+    def _upstream_tasks(self, step: Step) -> list[str]:
+        """Steps of the scope that a step waits for."""
+        return [name for name in self.upstream[step.name] if name in self.tasks]
+
+    def _waits_for(self, step: Step, names: Iterable[str]) -> str:
+        """``depends`` of a step that waits for others beside it."""
+        if step.after_condition is None:
+            return " && ".join([self.tasks[name] for name in names])
         terms = []
-        for name in self._waits_for(step):
+        for name in names:
             task = self.tasks[name]
             terms.append(f"({task} || {task}.Failed || {task}.Errored)" if self._survives(step, name) else task)
         return " && ".join(terms)
-
-    def _waits_for(self, step: Step) -> list[str]:
-        """Steps beside it that a step waits for."""
-        return [name for name in self.upstream[step.name] if name in self.tasks]
 
     def _survives(self, step: Step, name: str) -> bool:
         """Whether a step may run after another has failed, whose failure is not allowed, because it asks for that."""
@@ -253,6 +259,10 @@ class Scope(ScopeTypes):
     def _argument(self, value: Given) -> str:
         if isinstance(value, Text):
             return value.text
+        if type(value) is OutputRef and value.default is None and not value.path:
+            source = self.output(value.step, value.output)
+            if source.form == "json" and not source.expression:  # the most frequent, as `argument` writes it
+                return f"{{{{{source.tag}}}}}"
         return self._items_argument(value.step) if isinstance(value, Items) else argument(value, self)
 
     def _items_argument(self, step: Step) -> str:
@@ -470,7 +480,7 @@ class Scope(ScopeTypes):
     def run(self, field: str) -> Source:
         """A fact about the run; the status exists only when all steps have ended."""
         found = run_fact(field, self.build)
-        return replace(found, expression=self._from_outside(found.tag)) if found.tag else found
+        return found._replace(expression=self._from_outside(found.tag)) if found.tag else found
 
     def _from_outside(self, tag: str) -> str:
         """Expressions of outputs see nothing but the template, so that other values are put into their text."""
@@ -482,14 +492,15 @@ class Scope(ScopeTypes):
 
     def type_of(self, value: Value) -> str:
         """Type of a value, as far as it is declared."""
-        match value:
-            case OutputRef() if not value.path and value.default is None:
-                if value.step not in self._types and value.step in self.steps:
-                    self._types[value.step] = declared_outputs(self.steps[value.step])
-                found = self._types.get(value.step, {}).get(value.output)
-                return found.type if found is not None else "any"
-            case ParameterRef() if not value.path and value.name in self.parameters:
-                return self.parameters[value.name].type
+        if type(value) is OutputRef and not value.path and value.default is None:
+            outputs = self._types.get(value.step)
+            if outputs is None:
+                known = value.step in self.steps
+                outputs = self._types[value.step] = declared_outputs(self.steps[value.step]) if known else {}
+            found = outputs.get(value.output)
+            return found.type if found is not None else "any"
+        if type(value) is ParameterRef and not value.path and value.name in self.parameters:
+            return self.parameters[value.name].type
         return "any"
 
     def global_parameter(self, name: str) -> Source | None:
@@ -645,17 +656,14 @@ def _read_outputs(
     read: Mapping[str, Iterable[Value]], steps: Sequence[Step], outputs: Sequence[GroupOutput]
 ) -> dict[str, set[str]]:
     """Outputs that something in the scope reads, by step; ``read`` are the references of each step."""
-    found: dict[str, set[str]] = {}
-    nodes = [output.value for output in outputs]
-    refs = [ref for node in nodes for ref in references_in(node)]
-    for step in steps:
-        refs += read[step.name]
-        if step.after_condition is not None:
-            refs += references_in(step.after_condition)
-    for ref in refs:
-        if isinstance(ref, OutputRef):
-            found.setdefault(ref.step, set()).add(ref.output)
-    return found
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    conditions = [step.after_condition for step in steps if step.after_condition is not None]
+    groups = [*read.values(), *map(references_in, [*conditions, *(output.value for output in outputs)])]
+    for group in groups:
+        for ref in group:
+            if type(ref) is OutputRef:
+                found[ref.step].add(ref.output)
+    return dict(found)
 
 
 def _depths(needs: Mapping[str, Sequence[str]]) -> dict[str, int]:
@@ -664,11 +672,14 @@ def _depths(needs: Mapping[str, Sequence[str]]) -> dict[str, int]:
     for start in needs:
         waiting = [start]
         while waiting:
-            name = waiting[-1]
-            before = [other for other in needs[name] if other in needs]
-            missing = [other for other in before if other not in longest]
+            name, depth, missing = waiting[-1], 0, []
+            for other in needs[name]:
+                if other in longest:
+                    depth = max(depth, longest[other])
+                elif other in needs:
+                    missing.append(other)
             waiting.extend(missing)
             if not missing:
                 waiting.pop()
-                longest[name] = 1 + max((longest[other] for other in before), default=0)
+                longest[name] = depth + 1
     return longest

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
 
 from couler.backends.argo.names import NameTable, parameter_name
 from couler.backends.argo.values import Form, Source
+from couler.core.ir.json import EMPTY
 from couler.core.ir.model import (
     FirstOf,
     ItemRef,
@@ -69,8 +70,7 @@ class Text:
 Given: TypeAlias = "Value | Items | Text"
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """A template and its interface.
 
     Attributes:
@@ -84,10 +84,10 @@ class Unit:
     """
 
     template: str
-    parameters: Mapping[str, Given] = field(default_factory=dict)
-    artifacts: Mapping[str, Value] = field(default_factory=dict)
-    results: Mapping[str, Result] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, Given] = EMPTY
+    artifacts: Mapping[str, Value] = EMPTY
+    results: Mapping[str, Result] = EMPTY
+    files: Mapping[str, str] = EMPTY
     has_status: bool = False
     items: frozenset[str] = frozenset()
 

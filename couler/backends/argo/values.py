@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from couler.backends.argo.wire import dynamic_text, json_of, literal, member, quoted, safe, static_text, wire
 from couler.core.errors import EngineError
@@ -35,8 +34,7 @@ from couler.core.ir.model import (
 Form = Literal["json", "text", "parsed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Where Argo holds a value.
 
     Attributes:

@@ -197,7 +197,7 @@ def exporting(step: Step, unit: Unit, build: Build, names: Mapping[str, str]) ->
     }
     name = build.templates.add(f"{task_name(step.name)}-{RUN}", body, own=True)
     build.fails_with(name, unit.template)
-    return replace(unit, template=name)
+    return unit._replace(template=name)
 
 
 EXISTS = "couler-exists-"
@@ -374,7 +374,7 @@ class _LoopBuilder:
         given[COUNTER] = Constant(value=0)
         following.update(
             passed_on(
-                replace(self.round, parameters=given),
+                self.round._replace(parameters=given),
                 **self._carried_from(self._last),
                 **{COUNTER: f"{{{{=string({self._number(self.width)})}}}}"},
             )
