@@ -169,9 +169,9 @@ def support() -> str:
 # --- the conformance suite -------------------------------------------------------------------------------------
 
 CONFORMANCE = ROOT / "tests" / "conformance" / "results"
-PLACES = {"local": ("local",), "argo": ("argo", "argo-played")}
+PLACES = {"local": ("local",), "argo": ("argo", "argo-played"), "airflow": ("airflow",)}
 """Engine to what was recorded of it, the best proof first."""
-PROOFS = {"local": "run", "argo": "run on a cluster", "argo-played": "played on a double"}
+PROOFS = {"local": "run", "argo": "run on a cluster", "argo-played": "played on a double", "airflow": "run"}
 
 
 @cache

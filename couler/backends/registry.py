@@ -11,6 +11,7 @@ from couler.core.errors import MissingExtraError, NotFoundError, near
 BUILT_IN: dict[str, tuple[str, str]] = {
     "local": ("couler.backends.local.backend:LocalBackend", ""),
     "argo": ("couler.backends.argo.backend:ArgoBackend", ""),
+    "airflow": ("couler.backends.airflow.backend:AirflowBackend", ""),
 }
 """Name to the class and to the extra that it needs."""
 

@@ -26,6 +26,7 @@ _EXTRAS = {
     "gcs": (("gcsfs",), "files in Google Cloud Storage"),
     "remote": (("fsspec", "aiohttp"), "files at other URLs, such as https://"),
     "argo": (("kubernetes",), "runs with Argo Workflows on a cluster"),
+    "airflow": (("airflow_client",), "runs with Apache Airflow"),
     "notebook": (("ipykernel",), "notebooks"),
     "examples": (("sklearn",), "the examples"),
 }

@@ -167,7 +167,10 @@ def has_runs(settings: Settings) -> bool:
 
 def run_options(settings: Settings) -> dict[str, Any]:
     """How to run, for the driver; what nobody set is left to it."""
-    names = ("artifacts", "runtime", "workers", "cpu", "memory", "max_value", "large_values", "service_account")
+    names = (
+        *("artifacts", "runtime", "workers", "cpu", "memory", "max_value", "large_values", "service_account"),
+        "airflow_containers",
+    )
     return store_options(settings) | _given(settings, (*names, *REMOTE))
 
 

@@ -24,8 +24,14 @@ _SETTINGS: dict[str, tuple[str, str, Any]] = {
     "context": ("", "Context of the kubeconfig.", str),
     "kubeconfig": ("", "Kubeconfig file.", click.Path(path_type=Path)),
     "service_account": ("", "Kubernetes service account of the steps.", str),
-    "server": ("", "URL of the engine's own server, such as an argo-server.", str),
+    "server": ("", "URL of the engine's own server, such as an argo-server or Airflow.", str),
     "token": ("", "Where the server's token is: env:NAME or file:PATH.", str),
+    "token_command": ("", "A program that prints the token.", str),
+    "user": ("", "Name for logging in to the server.", str),
+    "password": ("", "Where its password is: env:NAME or file:PATH.", str),
+    "dags": ("", "Folder from which Airflow reads DAG files.", click.Path(path_type=Path)),
+    "dags_command": ("", "A program that brings a folder with DAG files to Airflow.", str),
+    "airflow_containers": ("", "What steps run in on Airflow: process, kubernetes or docker.", str),
     "large_values": ("", "Let values over 256 KiB go from function to function as files, on Argo.", bool),
     "log_level": ("", "How much couler says about itself: debug, info, warning or error.", str),
     "log_format": ("", "Progress as text or json.", str),
@@ -33,11 +39,14 @@ _SETTINGS: dict[str, tuple[str, str, Any]] = {
 """Setting to its short flag, help and click type; values are checked where all settings are."""
 
 STORE = ("root", "store", "profile")
-REMOTE = ("namespace", "context", "kubeconfig", "server", "token")
+REMOTE = (
+    *("namespace", "context", "kubeconfig", "server", "token", "token_command", "user", "password"),
+    *("dags", "dags_command"),
+)
 """Where the runs of remote engines are."""
 RUNNING = (
     *("engine", *STORE, "artifacts", "runtime", "workers", "cpu", "memory", *REMOTE, "service_account"),
-    *("large_values", "log_level", "log_format"),
+    *("airflow_containers", "large_values", "log_level", "log_format"),
 )
 
 

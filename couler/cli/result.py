@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from couler.artifacts import is_file
+from couler.backends.folders import write_folder
 from couler.cli.failures import INTERRUPTED, OK, RUN_FAILED, say
 from couler.cli.output import can_draw, emit, emit_records, table
 from couler.core.errors import CoulerError
@@ -164,17 +165,26 @@ def write_documents(compiled: Compiled, output: Path | None, form: str) -> None:
     """Write compiled documents to standard output, a file, or a folder; notes go to standard error."""
     documents = {name: _formed(name, text, form) for name, text in compiled.documents.items()}
     if output is None:
-        click.echo("---\n".join(documents.values()), nl=False)
+        _print_documents(documents)
     elif len(documents) == 1 and not output.is_dir():
         output.write_text(next(iter(documents.values())), encoding="utf-8")
     elif output.exists() and not output.is_dir():
         raise CoulerError(f"{output} is a file, and there are {len(documents)} documents", "name a folder")
     else:
-        output.mkdir(parents=True, exist_ok=True)
-        for name, text in documents.items():
-            (output / name).write_text(text, encoding="utf-8")
+        try:
+            write_folder(documents, output)
+        except OSError as error:
+            raise CoulerError(f"{output} cannot be written: {error.strerror}", "name another folder") from None
     for note in compiled.notes:
         say(f"note: {note}")
+
+
+def _print_documents(documents: Mapping[str, str]) -> None:
+    """All of them, or the first alone when the others are parts of it in a folder."""
+    parts = [name for name in documents if "/" in name]
+    click.echo("---\n".join(text for name, text in documents.items() if name not in parts), nl=False)
+    if parts:
+        say(f"note: it needs {len(parts)} files more; `--output FOLDER` writes all of them")
 
 
 def _formed(name: str, text: str, form: str) -> str:

@@ -104,6 +104,20 @@ class Settings:
     token: str | None = _setting(
         None, reference(), "Where the token for that server is: env:NAME or file:PATH.", shown_reference
     )
+    token_command: str | None = _setting(None, text(), "A program that prints the token for that server.")
+    user: str | None = _setting(None, text(), "Name for logging in to that server, where there is no token.")
+    password: str | None = _setting(
+        None, reference(), "Where the password of that name is: env:NAME or file:PATH.", shown_reference
+    )
+    dags: Path | None = _setting(None, folder(), "Folder from which Airflow reads DAG files.", _text_of)  # noqa: RUF009
+    dags_command: str | None = _setting(
+        None, text(), "A program that brings DAG files to Airflow; it is given the folder that has them."
+    )
+    airflow_containers: str = _setting(
+        "process",
+        choice("process", "kubernetes", "docker"),
+        "What steps run in on Airflow: processes of its workers, pods, or containers of Docker.",
+    )
     argo_kind: str | None = _setting(
         None,
         choice("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow"),

@@ -113,6 +113,7 @@ def _started(
 _ENGINE_OPTIONS = (
     *("root", "artifacts", "runtime", "workers", "cpu", "memory", "max_value"),
     *("namespace", "context", "kubeconfig", "service_account", "server", "token", "large_values"),
+    *("token_command", "user", "password", "dags", "dags_command", "airflow_containers"),
 )
 
 

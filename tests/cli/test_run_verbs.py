@@ -182,9 +182,9 @@ def test_looking_at_runs_makes_no_store(inside: Couler, project: Path) -> None:
 
 def test_engines_lists_features_and_version_says_which(inside: Couler) -> None:
     text = inside("engines").stdout
-    assert text.splitlines()[0].split() == ["FEATURE", "LOCAL", "ARGO", "4.1"]
+    assert text.splitlines()[0].split() == ["FEATURE", "LOCAL", "ARGO", "4.1", "AIRFLOW", "3.3"]
     assert "map_zip" in text
-    assert inside("engines", "-o", "name").stdout == "local\nargo\n"
+    assert inside("engines", "-o", "name").stdout == "local\nargo\nairflow\n"
     assert inside("version").stdout == inside("--version").stdout
     assert inside("version").stdout.startswith("couler ")
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.conformance import airflow as on_airflow
 from tests.conformance.case import Case
 from tests.conformance.cluster import opened
 from tests.conformance.double import outcome_on_double
@@ -56,5 +57,12 @@ def argo() -> Iterator[Place]:
         yield Place("argo", cluster, frozenset(["side by side"]), at_once=8)
 
 
-PLACES = {"local": local, "argo-played": argo_played, "argo": argo}
+@contextmanager
+def airflow() -> Iterator[Place]:
+    """Airflow on this machine."""
+    with on_airflow.opened() as server:
+        yield Place("airflow", server, frozenset(["side by side"]), at_once=8)
+
+
+PLACES = {"local": local, "argo-played": argo_played, "argo": argo, "airflow": airflow}
 """Name to what opens the place."""

@@ -3,6 +3,7 @@
 python -m tests.conformance record local          # on this machine
 python -m tests.conformance record argo-played    # compiled for Argo and played on the double
 python -m tests.conformance record argo           # on a cluster
+python -m tests.conformance record airflow        # on an Airflow
 """
 
 from __future__ import annotations

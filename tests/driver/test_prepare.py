@@ -69,8 +69,9 @@ def test_all_that_an_engine_lacks_is_listed_with_steps_and_engines_that_can() ->
     assert set(caught.value.features) == {"map", "function"}
     assert str(caught.value) == (
         "workflow 'maps' cannot run on fake@2.0, which lacks:\n"
-        f"  - function: {FEATURES['function']}, used by mapped; engines that can: local, argo\n"
-        f"  - map: {FEATURES['map']} (it has no lists; use local), used by mapped; engines that can: local, argo\n"
+        f"  - function: {FEATURES['function']}, used by mapped; engines that can: local, argo, airflow\n"
+        f"  - map: {FEATURES['map']} (it has no lists; use local), used by mapped; "
+        "engines that can: local, argo, airflow\n"
         "  hint: `couler engines` shows what each engine can do"
     )
 

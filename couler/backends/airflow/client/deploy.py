@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shlex
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from couler.backends.airflow.client.connection import Connection, path
+from couler.backends.folders import write_folder
 from couler.core.errors import ConfigError, EngineError, EngineUnreachableError, NotFoundError, StateError
 
 LONGEST = 900.0
@@ -71,8 +70,8 @@ def check_place(options: Mapping[str, Any]) -> None:
 def stamped(documents: Mapping[str, str]) -> dict[str, str]:
     r"""The files, with a last line of the DAG file that changes when any of them does: Airflow shows that file only.
 
-    >>> list(stamped({"a.py": "x = 1", "a_parts/b.py": "y"}).values())
-    ['x = 1# Parts: 60cbe4a4a35d9f0e\n', 'y']
+    >>> list(stamped({"a.py": "x = 1\n", "a_parts/b.py": "y"}).values())
+    ['x = 1\n# Parts: 1dc57e3ed8e321ce\n', 'y']
     """
     first, *parts = documents
     digest = hashlib.sha256()
@@ -102,56 +101,17 @@ def _check_free(connection: Connection, dag: str) -> None:
 
 
 def write(documents: Mapping[str, str], folder: Path) -> bool:
-    """Write files, each at once as a whole, the DAG file last; says whether the DAG file changed.
-
-    What an earlier version of the workflow has left in its folder of parts goes.
+    """Write files into the DAGs folder; says whether the DAG file changed.
 
     Raises:
         ConfigError: The folder is not there or cannot be written.
     """
-    first, *parts = documents
     if not folder.is_dir():
         raise ConfigError(f"the DAGs folder {folder} does not exist", "couler config set dags FOLDER")
     try:
-        for part in parts:
-            _put(folder / part, documents[part])
-        for package in {part.partition("/")[0] for part in parts}:
-            _tidy(folder / package, {folder / part for part in parts})
-        return _put(folder / first, documents[first])
+        return write_folder(documents, folder)
     except OSError as error:
         raise ConfigError(f"the DAGs folder {folder} cannot be written: {error.strerror}") from None
-
-
-def _put(target: Path, text: str) -> bool:
-    data = text.encode("utf-8", "surrogatepass")
-    if target.is_file() and target.read_bytes() == data:
-        return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, fresh = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-    Path(fresh).chmod(0o644)
-    Path(fresh).replace(target)
-    return True
-
-
-def _tidy(package: Path, kept: set[Path]) -> None:
-    for found in sorted(package.rglob("*"), reverse=True):
-        if found.is_dir():
-            if found.name == "__pycache__":
-                shutil.rmtree(found, ignore_errors=True)
-            elif not any(found.iterdir()):
-                found.rmdir()
-        elif found not in kept and not found.name.startswith("."):
-            found.unlink(missing_ok=True)
-
-
-def remove(documents: Mapping[str, str], folder: Path) -> None:
-    """Remove the files of a workflow, the DAG file first."""
-    first, *parts = documents
-    (folder / first).unlink(missing_ok=True)
-    for package in {part.partition("/")[0] for part in parts}:
-        shutil.rmtree(folder / package, ignore_errors=True)
 
 
 def hand_over(command: str, folder: Path) -> None:

@@ -12,13 +12,13 @@ from couler.backends.airflow.client import logs, retry, runs
 from couler.backends.airflow.client.access import Access
 from couler.backends.airflow.client.connection import Connection
 from couler.backends.airflow.client.deploy import check_place, deploy
+from couler.backends.airflow.client.documents import documents_of, store_of
 from couler.backends.airflow.client.follow import GONE, Reader, follow
 from couler.backends.airflow.client.snapshot import Instance, instance_of
 from couler.backends.airflow.names import dag_name, identifier, task_names
 from couler.backends.remote.ledger import Ledger, Observer
 from couler.backends.remote.runs import check_mode, new_id
-from couler.core.errors import ConfigError, NotFoundError, StateError, near
-from couler.core.ir.features import features_of
+from couler.core.errors import NotFoundError, StateError, near
 from couler.core.ir.model import Workflow
 from couler.core.ir.parameters import complete
 from couler.core.ir.text import from_text, to_json
@@ -374,8 +374,9 @@ class AirflowEngine:
 
     def _where(self, record: RunRecord) -> dict[str, Any]:
         """Where DAG files go: as the settings say now, or as when the run was started."""
-        now = {name: self.options[name] for name in ("dags", "dags_command") if name in self.options}
-        return now or dict(record.options)
+        names = ("dags", "dags_command")
+        is_set = any(name in self.options for name in names)
+        return {name: (self.options if is_set else record.options).get(name) for name in names}
 
     def _ledger(self, run_id: str, observer: Observer | None) -> Ledger:
         return Ledger(self.store, run_id, self.root / "runs" / run_id, observer)
@@ -388,32 +389,3 @@ class AirflowEngine:
             connection, workflow = self.connection(record.options), from_text(record.document)
             self._readers[record.id] = Reader(connection, record.remote, record.id, workflow)
         return self._readers[record.id]
-
-
-def documents_of(workflow: Workflow, options: Mapping[str, Any]) -> Mapping[str, str]:
-    """The DAG file and what lies beside it; it runs when it is triggered, whatever its schedule.
-
-    Raises:
-        EngineError: It cannot be compiled.
-        ConfigError: It has files, and there is no place for them.
-    """
-    from couler.backends.airflow.backend import AirflowBackend
-
-    store = store_of(options)
-    if not store and "files" in features_of(workflow):
-        raise ConfigError(
-            f"workflow '{workflow.name}' has files, and there is no place where all workers reach them",
-            "couler config set artifacts s3://BUCKET/FOLDER, or a folder that they share",
-        )
-    unscheduled = workflow.model_copy(update={"schedule": None})
-    return (
-        AirflowBackend().compile(unscheduled, options.get("version") or "", {**options, "artifacts": store}).documents
-    )
-
-
-def store_of(options: Mapping[str, Any]) -> str:
-    """URL of the folder for files between steps; empty when there is none."""
-    artifacts = str(options.get("artifacts") or "")
-    if artifacts:
-        return artifacts if "://" in artifacts else Path(artifacts).absolute().as_uri()
-    return (Path(options["dags"]).parent / "couler-files").as_uri() if options.get("dags") else ""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from couler.backends.airflow.client.rounds import goes_on
 from couler.backends.airflow.names import END, ITEM, ITEMS, START, round_of, task_names
 from couler.backends.remote.ledger import Snapshot
 from couler.core.ir.model import GroupTask, Step, SuspendTask, Workflow
@@ -180,13 +181,17 @@ class _Reader:
     def _loop(self, step: Step, task: str, path: str, index: int) -> None:
         assert step.loop is not None
         leaf = not isinstance(step.task, GroupTask)
-        first = ""
+        first, last = (f"{task}.{round_of(0)}" if leaf else f"{task}.{round_of(0)}.{START}"), ""
         for number in range(step.loop.max_iterations):
             inner = f"{task}.{round_of(number)}"
-            first = first or (inner if leaf else f"{inner}.{START}")
-            if not self._has_begun((inner if leaf else f"{inner}.{START}", index)):
+            opening = (inner if leaf else f"{inner}.{START}", index)
+            if not self._has_begun(opening):
+                break
+            before = self._outputs((last, index)) if last else None
+            if last and not self._has_ended(opening) and not goes_on(step.loop, number - 1, before):
                 break
             self._body(step, inner, f"{path}#{number}", index)
+            last = inner if leaf else f"{inner}.{END}"
         self._composite(path, (f"{task}.{END}", index), (first, index))
 
     # --- tasks -------------------------------------------------------------------------------------------------------
