@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from couler.core.errors import Problem
 from couler.core.ir.graph import outputs_of, references
-from couler.core.ir.model import GroupTask, Output, Parameter, Scope, Step, Task, Value, Workflow
+from couler.core.ir.model import (
+    ContainerTask,
+    FunctionTask,
+    GroupTask,
+    Input,
+    Output,
+    Parameter,
+    Scope,
+    ScriptTask,
+    Step,
+    Task,
+    Value,
+    Workflow,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,6 +33,7 @@ class Place:
         path: Path of the step that holds it; empty for the workflow.
         steps: By name; of two with one name, the first.
         after_all: Whether it belongs to an exit handler.
+        with_result: Names of the steps that have a `result` whatever else they declare.
     """
 
     path: str
@@ -28,14 +42,25 @@ class Place:
     after_all: bool = False
     steps: Mapping[str, Step] = field(default_factory=dict)
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    with_result: frozenset[str] = frozenset()
     _outputs: dict[str, Mapping[str, Output]] = field(default_factory=dict)
+    _alike: dict[tuple[int, type[Task]], Mapping[str, Output]] = field(default_factory=dict)
 
     def outputs(self, step: str) -> Mapping[str, Output]:
         """Outputs of a step of this scope, empty for an unknown step."""
         found = self._outputs.get(step)
         if found is None:
-            found = self._outputs[step] = outputs_of(self.steps[step]) if step in self.steps else {}
+            found = self._outputs[step] = self._find_outputs(self.steps[step]) if step in self.steps else {}
         return found
+
+    def _find_outputs(self, step: Step) -> Mapping[str, Output]:
+        """Outputs of a step; steps that share what they declare share these too."""
+        if step.foreach is not None or step.name not in self.with_result:
+            return outputs_of(step)
+        key = (id(step.outputs), type(step.task))
+        if key not in self._alike:
+            self._alike[key] = outputs_of(step)
+        return self._alike[key]
 
     def __str__(self) -> str:
         return f"the group '{self.path}'" if self.path else "the workflow"
@@ -63,13 +88,19 @@ class Located:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Context:
-    """A workflow, opened once for all rules."""
+    """A workflow, opened once for all rules.
+
+    Attributes:
+        inputs: Those of all steps.
+    """
 
     workflow: Workflow
     places: tuple[Place, ...]
     steps: tuple[Located, ...]
+    inputs: Sequence[Input]
     _by_field: Mapping[str, Sequence[Located]]
     _by_kind: Mapping[type[Task], Sequence[Located]]
+    _values: dict[str, Sequence[Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, workflow: Workflow) -> Context:
@@ -97,11 +128,24 @@ class Context:
                     Located(f"{at.path}/{child.name}", child, inner, references(child))
                     for child in reversed(step.task.steps)
                 )
-        return cls(workflow, tuple(places), tuple(steps), by_field, by_kind)
+        inputs = [item for at in by_field["inputs"] for item in at.step.inputs]
+        return cls(workflow, tuple(places), tuple(steps), inputs, by_field, by_kind)
 
     def having(self, name: str) -> Sequence[Located]:
         """The steps that say something about an attribute; in all others it has its default."""
         return self._by_field[name]
+
+    def values(self, name: str) -> Sequence[Any]:
+        """The values of an attribute, those that several steps share once."""
+        if name not in self._values:
+            every = [getattr(at.step, name) for at in self._by_field[name]]
+            self._values[name] = tuple({id(value): value for value in every}.values())
+        return self._values[name]
+
+    def having_amiss(self, name: str, is_amiss: Callable[[Any], bool]) -> Sequence[Located]:
+        """The steps whose value of an attribute is amiss; few workflows have any."""
+        amiss = {id(value) for value in self.values(name) if is_amiss(value)}
+        return [at for at in self._by_field[name] if id(getattr(at.step, name)) in amiss] if amiss else ()
 
     def of_kind(self, task: type[Task]) -> Sequence[Located]:
         """The steps with a task of one kind."""
@@ -117,7 +161,11 @@ def _place(path: str, scope: Scope, owner: Step | None, *, after_all: bool) -> P
     for step in scope.steps:
         steps.setdefault(step.name, step)
     parameters = {parameter.name: parameter for parameter in scope.parameters}
-    return Place(path, scope, owner, after_all, steps, parameters)
+    with_result = frozenset([name for name, step in steps.items() if type(step.task) in _WITH_RESULT])
+    return Place(path, scope, owner, after_all, steps, parameters, with_result)
+
+
+_WITH_RESULT = {FunctionTask, ScriptTask, ContainerTask}
 
 
 Rule: TypeAlias = Callable[[Context], Iterator[Problem]]

@@ -30,6 +30,8 @@ def usable_names(context: Context) -> Iterator[Problem]:
     for at in context.steps:
         if trouble := _trouble(at.step.name):
             yield at.problem("name", trouble if at.step.name else "a step has an empty name")
+    if all(name.isidentifier() and len(name) <= LONGEST for name in set(_names_of_parts(context))):
+        return
     for what, name, at in _names_in_steps(context):
         if trouble := _trouble_of_part(name):
             yield at.problem("name", f"{what}: {trouble}")
@@ -60,6 +62,14 @@ _trouble_of_part = lru_cache(maxsize=4096)(_trouble)  # the parts of many steps 
 def _names_of_scope(place: Place) -> Iterator[tuple[str, str]]:
     yield from (("a parameter", parameter.name) for parameter in place.scope.parameters)
     yield from (("an output", output.name) for output in place.scope.outputs)
+
+
+def _names_of_parts(context: Context) -> Iterator[str]:
+    """The names that `_names_in_steps` gives; of outputs that several steps share, once."""
+    yield from [item.name for item in context.inputs]
+    yield from [output.name for outputs in context.values("outputs") for output in outputs]
+    yield from [read.name for at in context.of_kind(JobTask) for read in at.step.task.outputs]  # type: ignore[union-attr]
+    yield from [name for foreach in context.values("foreach") if foreach for name in foreach.lists]
 
 
 def _names_in_steps(context: Context) -> Iterator[tuple[str, str, Located]]:
@@ -102,16 +112,16 @@ def duplicate_parts(context: Context) -> Iterator[Problem]:
         ):
             for name in _repeated(names):
                 yield scope_problem(place, f"duplicate-{what}", f"the {what} '{name}' is declared twice")
-    for at in context.steps:
-        step = at.step
-        if len(step.inputs) > 1:
-            for name in _repeated([item.name for item in step.inputs]):
-                yield at.problem("duplicate-input", f"the input '{name}' is given twice")
-        if len(step.outputs) > 1 or (step.outputs and isinstance(step.task, JobTask | GroupTask)):
-            for name in _repeated(_declared_outputs(at)):
-                yield at.problem("duplicate-output", f"the output '{name}' is declared twice")
-        if len(step.env) > 1 or step.secrets:
-            yield from _duplicate_variables(at)
+    for at in context.having("inputs"):
+        for name in _repeated([item.name for item in at.step.inputs]):
+            yield at.problem("duplicate-input", f"the input '{name}' is given twice")
+    several = context.having_amiss("outputs", lambda outputs: len(outputs) > 1)
+    for at in dict.fromkeys((*several, *context.of_kind(JobTask), *context.of_kind(GroupTask))):
+        for name in _repeated(_declared_outputs(at)):
+            yield at.problem("duplicate-output", f"the output '{name}' is declared twice")
+    several = context.having_amiss("env", lambda env: len(env) > 1)
+    for at in dict.fromkeys((*several, *context.having("secrets"))):
+        yield from _duplicate_variables(at)
 
 
 def _declared_outputs(at: Located) -> list[str]:
@@ -146,7 +156,7 @@ def variable_names(context: Context) -> Iterator[Problem]:
     for variable in context.workflow.defaults.env:
         if not _is_variable(variable.name):
             yield Problem("name", f"the environment variable {variable.name!r} {_ENV_RULE}")
-    for at in context.having("env"):
+    for at in context.having_amiss("env", lambda env: not all(_is_variable(variable.name) for variable in env)):
         for variable in at.step.env:
             if not _is_variable(variable.name):
                 yield at.problem("name", f"the environment variable {variable.name!r} {_ENV_RULE}")

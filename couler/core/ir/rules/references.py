@@ -50,7 +50,8 @@ def _all_plain(at: Located) -> bool:
     place = at.place
     for ref in at.references:
         if type(ref) is OutputRef:
-            if ref.output not in place.outputs(ref.step):
+            implied = ref.output == "result" and ref.step in place.with_result
+            if not implied and ref.output not in place.outputs(ref.step):
                 return False
         elif type(ref) is not ParameterRef or ref.name not in place.parameters:
             return False
@@ -292,9 +293,8 @@ def _doubtful(context: Context) -> Iterable[Place]:
         if at.is_handler:
             continue
         known = above[at.place]
-        for name in needs(at.references, at.step):
-            if name not in known:
-                doubtful[at.place] = None
+        if not known.issuperset(needs(at.references, at.step)):
+            doubtful[at.place] = None
         known.add(at.step.name)
     return doubtful
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from couler.core.errors import Problem
+from couler.core.ir.json import Json
 from couler.core.ir.model import (
     Constant,
     ContainerTask,
@@ -48,18 +49,17 @@ def retries(context: Context) -> Iterator[Problem]:
     if defaults.retry is not None:
         for rule, message, hint in _check_retry(defaults.retry, defaults.resources):
             yield Problem(rule, f"defaults: {message}", hint=hint)
-    sound: set[tuple[int, int]] = set()  # most steps share these objects
-    for at in context.having("retry"):
+    for at in context.having_amiss("retry", _is_doubtful):
         retry, resources = at.step.retry, at.step.resources or defaults.resources
         if retry is None or (retry.limit == 0 and defaults.retry is not None):  # limit 0 turns the default off
             continue
-        if (id(retry), id(resources)) in sound:
-            continue
-        findings = tuple(_check_retry(retry, resources))
-        if not findings:
-            sound.add((id(retry), id(resources)))
-        for finding in findings:
+        for finding in _check_retry(retry, resources):
             yield at.problem(*finding)
+
+
+def _is_doubtful(retry: Retry | None) -> bool:
+    """Whether something is wrong with it, or may be: an escalation depends on the resources of the step."""
+    return retry is not None and (retry.escalation is not None or any(_check_retry(retry, None)))
 
 
 def _check_retry(retry: Retry, resources: Resources | None) -> Iterator[Finding]:
@@ -112,16 +112,10 @@ def resources(context: Context) -> Iterator[Problem]:
     if defaults.resources is not None:
         for rule, message, hint in _check_resources(defaults.resources):
             yield Problem(rule, f"defaults: {message}", hint=hint)
-    sound: set[int] = set()
-    for at in context.having("resources"):
-        given = at.step.resources
-        if given is None or id(given) in sound:
-            continue
-        findings = tuple(_check_resources(given))
-        if not findings:
-            sound.add(id(given))
-        for finding in findings:
-            yield at.problem(*finding)
+    for at in context.having_amiss("resources", lambda given: given is not None and any(_check_resources(given))):
+        if at.step.resources is not None:
+            for finding in _check_resources(at.step.resources):
+                yield at.problem(*finding)
 
 
 def _check_resources(given: Resources) -> Iterator[Finding]:
@@ -157,7 +151,7 @@ def secrets(context: Context) -> Iterator[Problem]:
     """A secret goes somewhere, and nothing that looks like one stands in plain text."""
     for name in _exposed(context.workflow.defaults.env):
         yield Problem("plaintext-secret", f"defaults: {_exposed_text(name)}", hint=_SECRET_HINT)
-    for at in context.having("env"):
+    for at in context.having_amiss("env", lambda env: bool(_exposed(env))):
         for name in _exposed(at.step.env):
             yield at.problem("plaintext-secret", _exposed_text(name), _SECRET_HINT)
     for at in context.having("secrets"):
@@ -216,6 +210,8 @@ def _check_volumes(at: Located) -> Iterator[Problem]:
 
 def encodable(context: Context) -> Iterator[Problem]:
     """Constants are texts that can be written in some encoding."""
+    if _can_be_written("".join([text if type(text) is str else _texts(text) for text in _constants(context)])):
+        return
     for at in context.having("inputs"):
         for item in at.step.inputs:
             if not _encodes(item.value):
@@ -232,6 +228,15 @@ def encodable(context: Context) -> Iterator[Problem]:
                     yield _unencodable(at, f"argument {index}")
 
 
+def _constants(context: Context) -> list[Json]:
+    """Constants that may hold text, of all inputs, variables and arguments."""
+    parts = [item.value for item in context.inputs]
+    parts += [variable.value for env in context.values("env") for variable in env]
+    for kind in (ContainerTask, ScriptTask):
+        parts += [part for at in context.of_kind(kind) for part in at.step.task.args]  # type: ignore[union-attr]
+    return [part.value for part in parts if type(part) is Constant]
+
+
 def _unencodable(at: Located, where: str) -> Problem:
     return at.problem(
         "encoding",
@@ -244,11 +249,12 @@ def _encodes(value: Value) -> bool:
     """Whether a value is no constant, or one that can be written."""
     if type(value) is not Constant:
         return True
-    text = value.value
-    if text is None or isinstance(text, (int, float)) or (isinstance(text, str) and text.isascii()):
-        return True
+    return _can_be_written(_texts(value.value))
+
+
+def _can_be_written(text: str) -> bool:
     try:
-        _texts(text).encode()
+        text.encode()
     except UnicodeEncodeError:
         return False
     return True

@@ -187,14 +187,15 @@ def _is_file(text: str) -> bool:
 
 def safe_paths(context: Context) -> Iterator[Problem]:
     """No relative path leads out of the step's folder, and only files and folders appear at a path."""
-    for at in context.having("inputs"):
+    placed = any(item.path for item in context.inputs)
+    for at in context.having("inputs") if placed else ():
         for item in at.step.inputs:
             if item.path:
                 yield from _check_path(at, f"input '{item.name}'", item.path)
                 if item.type != "any" and not _is_file(item.type):
                     message = f"input '{item.name}' is {item.type}, but only files and folders appear at a path"
                     yield at.problem("path", message, "declare it as a file, or remove the path")
-    for at in context.having("outputs"):
+    for at in context.having_amiss("outputs", lambda outputs: any(output.path for output in outputs)):
         for output in at.step.outputs:
             if output.path:
                 yield from _check_path(at, f"output '{output.name}'", output.path)
@@ -222,7 +223,7 @@ def _escapes(path: str) -> bool:
 def stored_outputs(context: Context) -> Iterator[Problem]:
     """What is also stored at a URL is a file or folder, and only one."""
     mapped = {at.path for at in context.having("foreach") if at.step.foreach is not None}
-    for at in context.having("outputs"):
+    for at in context.having_amiss("outputs", lambda outputs: any(output.store for output in outputs)):
         for output in at.step.outputs:
             if output.store is None:
                 continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from couler.core.errors import Problem, near
@@ -47,11 +47,12 @@ def known_types(context: Context) -> Iterator[Problem]:
         for output in place.scope.outputs:
             if trouble := _type_trouble(output.type):
                 yield scope_problem(place, "type-text", f"output '{output.name}': {trouble}")
-    for at in context.having("inputs"):
+    troubled = any(map(_type_trouble, {item.type for item in context.inputs}))
+    for at in context.having("inputs") if troubled else ():
         for item in at.step.inputs:
             if trouble := _type_trouble(item.type):
                 yield at.problem("type-text", f"input '{item.name}': {trouble}")
-    for at in context.having("outputs"):
+    for at in context.having_amiss("outputs", lambda outputs: any(_type_trouble(made.type) for made in outputs)):
         for made in at.step.outputs:
             if trouble := _type_trouble(made.type):
                 yield at.problem("type-text", f"output '{made.name}': {trouble}")
@@ -155,11 +156,17 @@ def input_types(context: Context) -> Iterator[Problem]:
     """The value of each input fits the type that the input declares."""
     for at in context.having("inputs"):
         for item in at.step.inputs:
-            wanted = item.type
-            if wanted == "any" or _type_trouble(wanted):
+            wanted, value = item.type, item.value
+            if wanted == "any" or (type(value) is Constant and type(value.value) is _EXACT.get(wanted)):
                 continue
-            if trouble := misfit(wanted, item.value, at.place, at.step):
+            if _type_trouble(wanted):
+                continue
+            if trouble := misfit(wanted, value, at.place, at.step):
                 yield at.problem("type-mismatch", f"input '{item.name}': {trouble}")
+
+
+_EXACT: Mapping[str, type] = {"str": str, "int": int, "bool": bool}
+"""Types that all values of a Python type have: the quick answer for most constants."""
 
 
 def misfit(wanted: str, value: Value, place: Place, step: Step | None = None) -> str:
