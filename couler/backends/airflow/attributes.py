@@ -58,8 +58,14 @@ def of_dag(workflow: Workflow, options: Mapping[str, Any], sdk: set[str]) -> dic
         if options.get(name):
             defaults[name] = literal(options[name])
     defaults |= options["defaults"]
-    arguments["default_args"] = mapping(defaults)
-    return arguments
+    arguments["default_args"] = mapping(defaults | options["of_tasks"])
+    given: dict[str, Code] = dict(options["of_dag"])
+    tags = given.pop("tags", None)
+    if isinstance(tags, Items):
+        shown = arguments["tags"]
+        assert isinstance(shown, Items)
+        arguments["tags"] = Items("[", (*shown.parts, *tags.parts), "]")
+    return {**arguments, **given}
 
 
 def _schedule(cron: tuple[str, ...], timezone: str, sdk: set[str]) -> Code:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from couler.backends.airflow.containers import KUBERNETES, MODULES, PROCESS, chosen, notes, of_run
 from couler.backends.airflow.dag import DagFile
 from couler.backends.airflow.names import VERSIONS, dag_name, is_newest
+from couler.backends.airflow.options import check_options, note_on_others, of_dag
 from couler.backends.airflow.preflight import problems
 from couler.backends.airflow.sources import Sources
 from couler.backends.base import Declaration, Emitted
@@ -29,9 +30,11 @@ _REFUSED = {
     "daemon": "Airflow waits for each task to end",
     "stored_files": "read from the URL in the step itself",
     "stored_outputs": "write to the URL in the step itself",
-    "engine_options": "options for Airflow are not taken yet",
 }
-_OF_AIRFLOW_3 = {"suspend_approval": "Airflow has approvals from version 3.1 on; use airflow@3.3"}
+_OF_AIRFLOW_3 = {
+    "suspend_approval": "Airflow has approvals from version 3.1 on; use airflow@3.3",
+    "retry_escalation": "tasks remember nothing of earlier attempts before Airflow 3.3; use airflow@3.3",
+}
 _IN_PODS = "set airflow_containers to kubernetes"
 _NEEDS_PODS = {
     "job": f"Airflow needs a cluster for that; {_IN_PODS}, or create the object in a function",
@@ -89,9 +92,11 @@ class AirflowBackend:
                 and ``service_account`` (of pods).
 
         Raises:
+            InvalidWorkflowError: Options for Airflow are none that Airflow has.
             EngineError: Airflow cannot say what the workflow says.
         """
         mode, version = chosen(options), version or VERSIONS[0]
+        check_options(workflow, mode)
         sources = Sources()
         name = dag_name(workflow.name)
         package = f"{name.replace('-', '_')}_parts"
@@ -101,6 +106,8 @@ class AirflowBackend:
             "version": version,
             "containers": mode,
             "defaults": of_run(workflow, mode, options),
+            "of_dag": of_dag(workflow)[0],
+            "of_tasks": of_dag(workflow)[1],
             "store": options.get("artifacts"),
             "python": options.get("python"),
             "limit": _limit(options) if _limit(options) != LIMIT else None,
@@ -110,7 +117,8 @@ class AirflowBackend:
         documents |= {f"{package}/{file}": text for file, text in shipped(mode, version).items()}
         documents |= {f"{package}/sources/{file}": text for file, text in sources.files.items()}
         documents[f"{package}/.airflowignore"] = "*\n"
-        return Emitted(documents, tuple(notes(workflow, mode)), problems(workflow, version))
+        said = (*note_on_others(workflow), *notes(workflow, mode))
+        return Emitted(documents, said, problems(workflow, version))
 
     def engine(self, options: Mapping[str, Any]) -> Engine:
         """The engine, with its server."""

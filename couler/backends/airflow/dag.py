@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from couler.backends.airflow import attributes, containers
+from couler.backends.airflow import attributes, containers, options
 from couler.backends.airflow.expressions import EXPRESSIONS, Names, flag, mapping, sequence, task_text
 from couler.backends.airflow.names import END, ITEM, ITEMS, START, dag_name, is_newest, round_of, task_names, variable
 from couler.backends.airflow.sources import Sources
@@ -60,7 +60,7 @@ class DagFile:
         self.in_handler = False
         self.used: set[str] = set()
         self.from_sdk = {"DAG"}
-        self.taken = {"dag", "HERE", "SOURCES", "sys", "Path", "timedelta"}
+        self.taken = {"dag", "HERE", "SOURCES", "sys", "Path", "datetime", "timedelta"}
 
     # --- the file --------------------------------------------------------------------------------------------------
 
@@ -79,12 +79,13 @@ class DagFile:
         title = f"{workflow.name}: {workflow.description}" if workflow.description else workflow.name
         arguments = attributes.of_dag(workflow, self.options, self.from_sdk)
         opening = [*lines("with ", call("DAG", text(dag_name(workflow.name)), **arguments), " as dag:", width=WIDTH)]
-        needs_time = any("timedelta(" in line for line in [*opening, *self.lines])
+        whole = "\n".join([*opening, *self.lines])
+        times = [name for name in ("datetime", "timedelta") if f"{name}(" in whole or f"{name}.from" in whole]
         return [
             _docstring(title),
             "",
             "import sys",
-            *(["from datetime import timedelta"] if needs_time else []),
+            *([f"from datetime import {', '.join(times)}"] if times else []),
             "from pathlib import Path",
             "",
             *self.of_airflow(),
@@ -95,8 +96,7 @@ class DagFile:
             "",
             *self.imports(),
             "",
-            f'SOURCES = HERE / "{self.package}" / "sources"',
-            "",
+            *([f'SOURCES = HERE / "{self.package}" / "sources"', ""] if self.sources.files else []),
             *opening,
         ]
 
@@ -214,7 +214,9 @@ class DagFile:
         self.from_sdk.add("TaskGroup")
         grouped = isinstance(step.task, GroupTask)
         shown = attributes.told(step.description, step.labels if grouped else {})
-        return call("TaskGroup", task_text(task.rpartition(".")[2]), tooltip=text(shown) if shown else None)
+        tooltip = text(shown) if shown else None
+        defaults = options.of_group(step)
+        return call("TaskGroup", task_text(task.rpartition(".")[2]), tooltip=tooltip, default_args=defaults)
 
     def leaf(
         self, step: Step, names: Names, task: str, path: str, before: Sequence[str], given: Mapping[str, Code | None]
@@ -265,7 +267,8 @@ class DagFile:
             case _:
                 raise TypeError("groups have tasks of their own")
         self.used.add(kind)
-        return kind, arguments | containers.around(step, self.options["containers"])
+        mode = self.options["containers"]
+        return kind, arguments | containers.around(step, mode) | options.of_step(step, mode)
 
     def group(
         self, step: Step, names: Names, task: str, path: str, before: Sequence[str], given: Mapping[str, Code | None]
@@ -382,9 +385,7 @@ class DagFile:
                     f"{kind}.partial",
                     task_id=text(ITEM),
                     step=text(path),
-                    **arguments,
-                    when=when,
-                    max_active_tis_per_dagrun=most,
+                    **{"max_active_tis_per_dagrun": most, **arguments, "when": when},
                 ),
                 f".expand(item={items}.output)",
             )

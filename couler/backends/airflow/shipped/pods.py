@@ -10,7 +10,6 @@ from typing import Any
 from airflow.exceptions import AirflowException
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.secret import Secret
-from airflow.sdk.exceptions import AirflowTaskTimeout
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
@@ -20,6 +19,7 @@ from . import processes
 from .images import CommandInImage, Ended, FunctionInImage, InImage, Program, ScriptInImage, inside
 from .processes import AttemptError
 from .steps import Here
+from .version import AirflowTaskTimeout
 
 XCOM = "/airflow/xcom"
 PIECE = 90_000
