@@ -1,4 +1,4 @@
-"""Small workflows whose documents are kept beside this file, so that a change of what is compiled is seen and read."""
+"""Small workflows whose documents are kept for each engine in a folder ``golden``, so that a change of what is compiled is seen and read."""
 
 from __future__ import annotations
 
@@ -119,4 +119,21 @@ def a_template_of_another_object(word: str = "word"):
     library = {"argo": {"task": {"templateRef": {"name": "library", "template": "print"}}}}
     return couler.run_container(
         image="alpine:3.20", command=["true"], step_name="call", env={"word": word}, engine_options=library
+    )
+
+
+@couler.workflow(schedule="30 8 * * 1-5", parallelism=4, labels={"team": "vision"})
+def a_morning_in_pods(rate: float = 0.5):
+    """Trains each weekday."""
+    couler.run_container(
+        image="my/train:1",
+        command=["train"],
+        args=["--rate", rate, "--text", "{{not a tag}} $(not a variable)"],
+        env={"MODE": "fast"},
+        secrets={"TOKEN": couler.secret("registry", "token")},
+        volumes=[couler.Volume(path="/data", name="scratch", source="claim")],
+        resources={"cpu": 2, "memory": "4Gi", "gpu": 1, "node_selector": {"pool": "gpu"}},
+        retry={"limit": 3, "backoff": {"initial": 5}},
+        timeout=3600,
+        step_name="train",
     )
