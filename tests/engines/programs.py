@@ -1,4 +1,4 @@
-"""Small workflows whose documents are kept for each engine in a folder ``golden``, so that a change of what is compiled is seen and read."""
+"""Small workflows whose documents each engine keeps in ``golden``, so that a change of what is compiled is read."""
 
 from __future__ import annotations
 

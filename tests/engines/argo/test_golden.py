@@ -16,9 +16,9 @@ import couler
 from couler.backends.argo.backend import VERSIONS
 from couler.core.dsl.workflows import WorkflowFunction
 from couler.runner.container import shipped
+from tests.engines import programs
 from tests.engines.argo import schema, validator
 from tests.engines.argo.documents import around, leaf
-from tests.engines import programs
 
 FOLDER = Path(__file__).resolve().parent / "golden"
 PROGRAMS = {name: found for name, found in vars(programs).items() if isinstance(found, WorkflowFunction)}
