@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 
@@ -13,9 +14,14 @@ _PACKAGE = str(Path(__file__).resolve().parents[2]) + os.sep
 def caller_frame() -> FrameType | None:
     """The nearest frame outside couler."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and _is_ours(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
+
+
+@lru_cache(maxsize=4096)
+def _is_ours(file: str) -> bool:
+    return file.startswith(_PACKAGE)
 
 
 def caller() -> str:
@@ -26,7 +32,14 @@ def caller() -> str:
     frame = caller_frame()
     if frame is None:
         return ""
-    return f"{file_label(frame.f_code.co_filename)}:{frame.f_lineno}"
+    if "IPython" in sys.modules:
+        return f"{file_label(frame.f_code.co_filename)}:{frame.f_lineno}"
+    return _text(frame.f_code.co_filename, frame.f_lineno)
+
+
+@lru_cache(maxsize=4096)
+def _text(file: str, line: int) -> str:
+    return f"{file_label(file)}:{line}"
 
 
 def file_label(file: str) -> str:

@@ -320,8 +320,11 @@ def changed(given: Mapping[str, Any], changes: Mapping[str, Any], where: str) ->
     return result
 
 
+_PLAIN = {int, float, str}
+
+
 def _with_shortcuts(base: ir.Resources | None, shortcuts: dict[str, Any]) -> ir.Resources:
-    if base is None and all(isinstance(value, (int, float, str)) for value in shortcuts.values()):
+    if base is None and _PLAIN.issuperset(map(type, shortcuts.values())):
         return _amounts(**shortcuts)
     given = base.model_dump(exclude_defaults=True) if base is not None else {}
     return build(ir.Resources, "resources", {**given, **shortcuts})

@@ -77,10 +77,11 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _arguments(values: Any, where: str) -> tuple[Any, ...]:
+    items = values if type(values) is list else _as_list(values)
     return tuple(
         [
-            item if type(item) in SIMPLE else check_raw(item, f"{where}: argument {index}")
-            for index, item in enumerate(_as_list(values))
+            item if type(item) in SIMPLE or type(item) is Output else check_raw(item, f"{where}: argument {index}")
+            for index, item in enumerate(items)
         ]
     )
 
