@@ -32,6 +32,7 @@ class Build:
         limit: Bytes that one value may have.
         stops: Whether nothing new starts after a failure.
         templates: Templates so far.
+        pause: Name of the template that does nothing; empty until a task needs it.
         claims: Volume claims of the run, by name.
         needs_runner: Whether a template runs a function.
         notes: What the reader should know.
@@ -59,6 +60,7 @@ class Build:
         self.limit = limit
         self.stops = stops
         self.templates = Templates()
+        self.pause = ""
         self.claims: dict[str, dict[str, Any]] = {}
         self.needs_runner = False
         self.notes: dict[str, None] = {}

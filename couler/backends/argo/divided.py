@@ -259,7 +259,7 @@ class DividedScope(Scope):
 
     def output(self, step: str, output: str) -> Source:
         """An output of a step."""
-        if not self._is_far(step):
+        if self._home.get(step) is self._here:
             return super().output(step, output)
         if output in self.units[step].files:
             return Source("", exists=self.exists(step, output))

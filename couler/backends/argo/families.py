@@ -54,7 +54,8 @@ class Families:
         key, given = fitting
         known = self._known.get(key)
         if known is not None:
-            return known._replace(parameters=dict(zip(known.parameters, given, strict=True)))
+            parameters = dict(zip(known.parameters, given, strict=True))
+            return Unit(known.template, parameters, {}, known.results, known.files, known.has_status, known.items)
         notes = len(self._build.notes)
         unit = make(step)
         if notes == len(self._build.notes) and not unit.artifacts and list(unit.parameters.values()) == given:

@@ -64,13 +64,17 @@ class NameTable:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
+        self._numbers: dict[str, int] = {}
 
     def add(self, name: str) -> str:
         """The name, or the name with the next free number."""
-        found, number = name, 1
-        while found in self._taken:
-            number += 1
-            found = f"{name}-{number}"
+        found = name
+        if found in self._taken:
+            number = self._numbers.get(name, 1)
+            while found in self._taken:
+                number += 1
+                found = f"{name}-{number}"
+            self._numbers[name] = number
         self._taken.add(found)
         return found
 

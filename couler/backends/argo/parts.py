@@ -118,9 +118,10 @@ def _side_by_side(steps: Sequence[Step], needs: Mapping[str, Iterable[str]]) -> 
         return name
 
     for step in ordered:
-        for name in needs[step.name]:
-            if name in names and roots[name] != roots[step.name]:
-                roots[root(step.name)] = root(name)
+        own = step.name  # nothing has joined it so far
+        for name in needs[own]:
+            if roots.get(name, own) != own:
+                roots[own] = own = root(name)
     groups: dict[str, list[Step]] = {}
     for step in ordered:
         groups.setdefault(root(step.name), []).append(step)

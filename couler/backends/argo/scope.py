@@ -225,11 +225,14 @@ class Scope(ScopeTypes):
         if step.name not in self.certain and (guards := self.guards(step.name)):
             task["when"] = f"{{{{={conjunction(guards)}}}}}"
         given = {name: self._argument(value) for name, value in unit.parameters.items()}
-        before = len(self._choices)
-        files = [self._file_argument(name, value, step) for name, value in unit.artifacts.items()]
-        task.update(arguments_of(given, files))
-        if chosen := [choice["name"] for choice in self._choices[before:]]:
-            task["depends"] = " && ".join([*filter(None, [task.get("depends")]), *chosen])
+        if unit.artifacts:
+            before = len(self._choices)
+            files = [self._file_argument(name, value, step) for name, value in unit.artifacts.items()]
+            task.update(arguments_of(given, files))
+            if chosen := [choice["name"] for choice in self._choices[before:]]:
+                task["depends"] = " && ".join([*filter(None, [task.get("depends")]), *chosen])
+        elif given:
+            task.update(arguments_of(given, []))
         merge_task(step, task)
         return task
 
@@ -463,7 +466,8 @@ class Scope(ScopeTypes):
     def output(self, step: str, output: str) -> Source:
         """An output of a step."""
         result = self.units[step].results.get(output) or Result()
-        return output_source(self.tasks[step], output, result, self.exists(step, output))
+        exists = () if step in self.certain else self.exists(step, output)
+        return output_source(self.tasks[step], output, result, exists)
 
     def item(self, name: str) -> Source:
         """Only templates inside a map see an item."""

@@ -20,6 +20,7 @@ from couler.core.ir.model import (
     Value,
 )
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 ABSENT = "absent"
 """Text of an output of a group that comes from a skipped step; no JSON, so it is no value."""
 STATUS = "couler-status"
@@ -110,7 +111,7 @@ class Templates:
             name = self._names.add(name)
             self.found.append({"name": name, **body})
             return name
-        key = json.dumps(body, ensure_ascii=False)
+        key = _encode(body)
         found = self._by_content.get(key)
         if found is None:
             found = self._by_content[key] = self._names.add(name)

@@ -16,6 +16,7 @@ from typing import Any
 BRACE = "COULER_BRACE"
 """Variable that holds one opening brace, in containers whose texts need it."""
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _AWKWARD = re.compile("[\x7f\ud800-\udfff\U00010000-\U0010ffff]")
 _RISKY = re.compile(r"\{\{|\$[$(]|\x7f|\\\\u00(7b|24)")
 _EXPANDED = re.compile(r"\$(?=[$(])")
@@ -29,7 +30,7 @@ def wire(value: Any) -> str:
     >>> wire({"a": "{{workflow.name}}"})
     '{"a":"{\\u007bworkflow.name}}"}'
     """
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = _encode(value)
     if text.isascii() and not _RISKY.search(text):
         return text
     text = _ESCAPED.sub(r"\\u005cu00\1", text).replace("{{", "{\\u007b")

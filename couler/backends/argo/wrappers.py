@@ -217,7 +217,9 @@ def _check_told(step: Step, output: str) -> None:
 
 def pause(build: Build) -> str:
     """A template that succeeds at once and needs no pod."""
-    return build.templates.add(END, {"suspend": {"duration": "0"}})
+    if not build.pause:
+        build.pause = build.templates.add(END, {"suspend": {"duration": "0"}})
+    return build.pause
 
 
 def _items_of(task: str, name: str) -> str:

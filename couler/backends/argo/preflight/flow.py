@@ -242,10 +242,10 @@ def _references(
         found: list[Reference] = []
         for parameter in call.parameters:
             value = text(parameter.get("value"))
-            lone = PLAIN_TAG.fullmatch(value)
-            if lone is not None and lone[1] not in producers:
+            if ".outputs." not in value:
                 continue
-            if ".outputs." in value and (references := _in_text(value, producers)):
+            lone = PLAIN_TAG.fullmatch(value)
+            if (lone is None or lone[1] in producers) and (references := _in_text(value, producers)):
                 is_lone = LONE_TAG.fullmatch(value) is not None
                 if is_lone and _input_has_default(document.called(call), parameter.get("name")):
                     references = [reference._replace(is_guarded=True) for reference in references]
