@@ -25,10 +25,10 @@ def source_of(target: Any, origin: Origin, what: str) -> tuple[str, int]:
                 "define it in a file or a notebook cell, not in exec() or the interactive prompt",
             ) from None
         lines, first = [text], 1
-    return _at_margin("".join(lines), what), first
+    return at_margin("".join(lines), what), first
 
 
-def _at_margin(text: str, what: str) -> str:
+def at_margin(text: str, what: str) -> str:
     """Indented code moved to the left; lines inside of strings stay as they are, since they are part of values."""
     margin = text[: len(text) - len(text.lstrip(" \t"))]
     if not margin:
