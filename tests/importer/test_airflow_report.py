@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from couler import driver
 from couler.backends.airflow.importer import CODES, Imported, import_dags, summary, told, written
 from couler.cli.main import main
 from couler.core.errors import TextFormError
