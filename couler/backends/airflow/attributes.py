@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from couler.backends.airflow.expressions import Names, flag, mapping
+from couler.backends.airflow.expressions import Names, flag, mapping, pair, stored_parts
 from couler.backends.airflow.names import is_newest
 from couler.core.ir.graph import outputs_of_one
 from couler.core.ir.json import thaw
@@ -128,7 +128,9 @@ def of_step(step: Step, names: Names, version: str) -> dict[str, Code | None]:
         arguments |= {"retries": str(step.retry.limit), "retry_policy": _again(step.retry, names)}
         if not is_newest(version):
             arguments |= _waits(step.retry)
-    if step.timeout is not None:
+    if step.timeout is not None and isinstance(step.task, SuspendTask):
+        arguments["most"] = number(step.timeout)
+    elif step.timeout is not None:
         arguments["execution_timeout"] = seconds(step.timeout)
     return arguments
 
@@ -143,20 +145,20 @@ def _of_process(step: Step, names: Names) -> dict[str, Code | None]:
         ),
         "file_inputs": mapping(files),
         "env": mapping({one.name: names.value(one.value) for one in step.env}),
-        "secrets": mapping({use.env: _pair(use.secret.name, use.secret.key) for use in step.secrets if use.env}),
-        "secret_files": mapping({use.path: _pair(use.secret.name, use.secret.key) for use in step.secrets if use.path}),
+        "secrets": mapping({use.env: pair(use.secret.name, use.secret.key) for use in step.secrets if use.env}),
+        "secret_files": mapping({use.path: pair(use.secret.name, use.secret.key) for use in step.secrets if use.path}),
         "working_dir": text(step.working_dir) if step.working_dir else None,
     }
-
-
-def _pair(name: str, key: str) -> Code:
-    return Items("(", (("", text(name)), ("", text(key))), ")")
 
 
 def _declared(output: Output) -> Code:
     entries: dict[str, Code] = {"name": text(output.name), "type": text(output.type), "path": text(output.path)}
     if output.default is not None:
         entries["default"] = literal(thaw(output.default.value))
+    if output.store is not None:
+        url, options, credentials = stored_parts(output.store)
+        parts = {"url": url, "options": options, "credentials": credentials}
+        entries["store"] = mapping({name: part for name, part in parts.items() if part is not None}) or "{}"
     found = mapping(entries)
     assert found is not None
     return found

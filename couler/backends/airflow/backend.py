@@ -25,11 +25,8 @@ _ON_ONE_MACHINE = {"placement": "drop_placement", "service_account": "drop_servi
 
 _REFUSED = {
     "map_in_map": "Airflow cannot map inside a map; map over one list of pairs",
-    "suspend_timeout": "leave the limit out, or set one for the whole workflow",
     "group_timeout": "Airflow limits the time of tasks and of whole runs; set the limit on the steps inside",
     "daemon": "Airflow waits for each task to end",
-    "stored_files": "read from the URL in the step itself",
-    "stored_outputs": "write to the URL in the step itself",
 }
 _OF_AIRFLOW_3 = {
     "suspend_approval": "Airflow has approvals from version 3.1 on; use airflow@3.3",
@@ -50,7 +47,7 @@ _NEEDS_FILES = (
     "pods have no folder in common; set airflow_containers to docker or process, or mount a claim as a volume"
 )
 
-SHIPPED = ("__init__.py", "files.py", "processes.py", "steps.py", "values.py", "version.py")
+SHIPPED = ("__init__.py", "files.py", "outside.py", "processes.py", "steps.py", "values.py", "version.py")
 LIMIT = 1 << 20
 LIMIT_OF_PODS = 256 * 1024
 """Bytes of a value: what a pod is given and gives travels through the cluster's own objects."""
@@ -71,7 +68,7 @@ class AirflowBackend:
         if mode == PROCESS:
             refused |= _NEEDS_CONTAINERS
         if mode == KUBERNETES:
-            refused |= {"files": _NEEDS_FILES, "folders": _NEEDS_FILES}
+            refused |= dict.fromkeys(("files", "folders", "stored_files", "stored_outputs"), _NEEDS_FILES)
         version = version or VERSIONS[0]
         if not is_newest(version):
             refused |= _OF_AIRFLOW_3
@@ -115,6 +112,8 @@ class AirflowBackend:
         written = DagFile(workflow, package, sources, given).text()
         documents = {f"{name}.py": written}
         documents |= {f"{package}/{file}": text for file, text in shipped(mode, version).items()}
+        if 'Stored("git+' in written:
+            documents[f"{package}/git.py"] = _git()
         documents |= {f"{package}/sources/{file}": text for file, text in sources.files.items()}
         documents[f"{package}/.airflowignore"] = "*\n"
         said = (*note_on_others(workflow), *notes(workflow, mode))
@@ -131,6 +130,13 @@ def _limit(options: Mapping[str, Any]) -> int:
     """Bytes of JSON that one value may have."""
     usual = LIMIT_OF_PODS if chosen(options) == KUBERNETES else LIMIT
     return min(options.get("max_value") or usual, usual)
+
+
+def _git() -> str:
+    """The module that checks repositories out, which then knows nothing of couler."""
+    text = files("couler.backends.local").joinpath("git.py").read_text(encoding="utf-8")
+    text = text.replace("from couler.artifacts.place import shown\n", "")
+    return text.replace("from couler.core.errors import ArtifactError", "from .outside import ArtifactError, shown")
 
 
 def shipped(mode: str = PROCESS, version: str = VERSIONS[0]) -> dict[str, str]:

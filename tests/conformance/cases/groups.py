@@ -298,6 +298,18 @@ def a_pause_within_its_time_limit() -> Any:
     return give(1).named("last").after(pause)
 
 
+@case(
+    "suspend",
+    "timeout",
+    steps={"ask": "failed", "last": "cancelled"},
+    status="failed",
+    failing="ask",
+    says=("nobody approved within",),
+)
+def nobody_approves_in_time() -> None:
+    give(1).named("last").after(couler.suspend(message="May it go on?", step_name="ask", timeout=2 * SECOND))
+
+
 @case("suspend", steps=succeeded("ask", "last"), result=1, decisions={"ask": "approve"})
 def a_pause_that_is_approved() -> Any:
     return give(1).named("last").after(couler.suspend(message="May {{it}} go on?", step_name="ask"))

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from couler.runner.function import is_file, plain
 from couler.runner.value_types import kind_of, mismatch
 
-from . import files, processes, version
+from . import files, outside, processes, version
 from .processes import AttemptError
 from .values import (
     MISSING,
@@ -32,6 +32,7 @@ from .values import (
     Parameter,
     Round,
     Run,
+    Stored,
     Value,
     as_text,
     holds,
@@ -46,8 +47,10 @@ from .version import (
     AirflowTaskTimeout,
     ApprovalOperator,
     BaseOperator,
+    HITLTimeoutError,
     RetryDecision,
     RetryPolicy,
+    TimeDeltaTrigger,
 )
 
 BAD = ("failed", "cancelled")
@@ -230,6 +233,8 @@ class Here:
                 return self.step.number
             case Run():
                 return self._fact(value.field)
+            case Stored():
+                return value.record()
         raise TypeError(f"{value!r} is no reference")
 
     def _parameter(self, name: str) -> Any:
@@ -432,7 +437,10 @@ class Process(Step):
             for output in self.outputs:
                 name, kind = output["name"], output["type"]
                 if is_file(kind):
-                    outputs[name] = files.keep(self.place(folder, output["path"] or name), kind, self.store)
+                    path = self.place(folder, output["path"] or name)
+                    outputs[name] = files.keep(path, kind, self.store)
+                    if "store" in output:
+                        outside.store(path, output["store"], _secret)
                 elif name in outputs:
                     _check(f"output '{name}'", kind, outputs[name])
             return outputs
@@ -471,7 +479,10 @@ class Process(Step):
         if not files.is_record(value):
             return value
         target = path if exact else path / value["name"]
-        files.appear(value, target, self.store)
+        if "stored" in value:
+            outside.fetch(value["stored"], target, _secret)
+        else:
+            files.appear(value, target, self.store)
         return {"$path": str(target)}
 
     def run(self, here: Here, task: processes.Task) -> Mapping[str, Any]:
@@ -546,25 +557,51 @@ class Script(Container):
         return processes.run_command(task, [*command, self.source, *(here.text(word) for word in self.args)])
 
 
-class Pause(Step):
-    """A pause of so many seconds."""
+SHORT = 2
+"""Seconds that a pause spends on its worker; a longer one leaves the worker to others."""
 
-    def __init__(self, *, seconds: float, **arguments: Any) -> None:
+
+class Pause(Step):
+    """A pause of so many seconds; it fails when they are more than it may take at ``most``."""
+
+    def __init__(self, *, seconds: float, most: float | None = None, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.seconds = seconds
+        self.most = seconds if most is None else most
 
     def perform(self, here: Here) -> Mapping[str, Any]:
-        time.sleep(self.seconds)
+        seconds = min(self.seconds, self.most)
+        if seconds > SHORT:
+            self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=seconds)), method_name="resumed")
+        time.sleep(seconds)
+        self.judge()
         return {}
+
+    def resumed(self, context: Any, event: Any = None) -> Any:
+        """Go on after the pause."""
+        here = Here(self, context)
+        try:
+            self.judge()
+        except AttemptError as failure:
+            here.tell_error(str(failure))
+            raise version.raised(failure, self, context) from None
+        return here.packed({})
+
+    def judge(self) -> None:
+        """Fail when the time limit came first."""
+        if self.most < self.seconds:
+            raise AttemptError(f"nobody approved within {self.most:g} s", ("Timeout", "TimeoutError"))
 
 
 class Approval(Step, ApprovalOperator):
-    """A pause until a person approves; it fails when the person rejects."""
+    """A pause until a person approves; it fails when the person rejects, or after so many seconds."""
 
     template_fields = ()
 
-    def __init__(self, *, subject: str, **arguments: Any) -> None:
-        super().__init__(subject=subject, fail_on_reject=True, **arguments)
+    def __init__(self, *, subject: str, most: float | None = None, **arguments: Any) -> None:
+        timeout = None if most is None else timedelta(seconds=most)
+        super().__init__(subject=subject, fail_on_reject=True, response_timeout=timeout, **arguments)
+        self.most = most
 
     execute = ApprovalOperator.execute
 
@@ -573,6 +610,9 @@ class Approval(Step, ApprovalOperator):
         here = Here(self, context)
         try:
             super().execute_complete(context, event)
+        except HITLTimeoutError:
+            here.tell_error(f"nobody approved within {self.most:g} s")
+            raise
         except Exception:
             here.tell_error("rejected")
             raise

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from airflow.providers.standard.exceptions import HITLTimeoutError
 from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk import BaseOperator, Connection, ObjectStoragePath, Variable
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import (
@@ -23,9 +25,11 @@ __all__ = [
     "AirflowTaskTimeout",
     "ApprovalOperator",
     "BaseOperator",
+    "HITLTimeoutError",
     "ObjectStoragePath",
     "RetryDecision",
     "RetryPolicy",
+    "TimeDeltaTrigger",
     "any_failed",
     "connection",
     "mask_secret",

@@ -16,6 +16,7 @@ from airflow.exceptions import (
 from airflow.io.path import ObjectStoragePath
 from airflow.models import BaseOperator as Operator
 from airflow.models import Connection, Variable
+from airflow.triggers.temporal import TimeDeltaTrigger
 from airflow.utils.log.secrets_masker import mask_secret
 
 __all__ = [
@@ -25,9 +26,11 @@ __all__ = [
     "AirflowTaskTimeout",
     "ApprovalOperator",
     "BaseOperator",
+    "HITLTimeoutError",
     "ObjectStoragePath",
     "RetryDecision",
     "RetryPolicy",
+    "TimeDeltaTrigger",
     "any_failed",
     "connection",
     "mask_secret",
@@ -68,6 +71,10 @@ class BaseOperator(Operator):
     def __init__(self, *, retry_policy: RetryPolicy | None = None, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.retry_policy = retry_policy
+
+
+class HITLTimeoutError(Exception):
+    """Nobody answered in time; never raised by Airflow 2."""
 
 
 class ApprovalOperator(BaseOperator):
