@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from couler.backends.airflow.shipped import values as shipped
 from couler.core.ir.json import thaw
@@ -24,6 +25,7 @@ from couler.core.ir.model import (
     Path,
     RoundRef,
     RunRef,
+    SecretRef,
     StatusIs,
     StoredFile,
     Truth,
@@ -82,7 +84,8 @@ class Names:
             case ListOf():
                 return self.make("List", *map(self.value, value.items))
             case StoredFile():
-                raise TypeError("stored files are refused before")
+                url, settings, credentials = stored_parts(value)
+                return self.make("Stored", url, options=settings, credentials=credentials)
 
     def _output(self, ref: OutputRef) -> Code:
         task = task_text(self.tasks[ref.step])
@@ -110,6 +113,33 @@ class Names:
                 part = self.condition(condition.part)
                 assert part is not None
                 return self.make("Not", part)
+
+
+def stored_parts(stored: StoredFile) -> tuple[Code, Code | None, Code | None]:
+    """The URL of a stored file, and settings and secrets of its store, as fsspec or git names them."""
+    protocol = stored.url.partition("://")[0]
+    if protocol.startswith("git+"):
+        secrets = dict(stored.credentials)
+        settings: dict[str, Any] = dict(stored.options)
+    else:
+        settings, secrets = _for_fsspec(stored, protocol)
+    credentials = mapping({name: pair(one.name, one.key) for name, one in secrets.items()})
+    return text(stored.url), literal(settings) if settings else None, credentials
+
+
+def _for_fsspec(stored: StoredFile, protocol: str) -> tuple[dict[str, Any], dict[str, SecretRef]]:
+    from couler.backends.local.stored import connection
+
+    marks = {name: f"\0{name}" for name in stored.credentials}
+    named = {"token": marks.pop("service_account_key", "")} if protocol in ("gs", "gcs") else {}
+    given = {**connection(protocol, stored.options, marks), **{name: mark for name, mark in named.items() if mark}}
+    secrets = {name: stored.credentials[mark[1:]] for name, mark in given.items() if str(mark).startswith("\0")}
+    return {name: value for name, value in given.items() if name not in secrets}, secrets
+
+
+def pair(name: str, key: str) -> Code:
+    """A secret by its name and key."""
+    return Items("(", (("", text(name)), ("", text(key))), ")")
 
 
 def task_text(task: str) -> str:

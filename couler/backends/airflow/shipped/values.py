@@ -92,6 +92,23 @@ class Run(Value):
     field: str
 
 
+@dataclass(frozen=True)
+class Stored(Value):
+    """A file outside of the workflow: its URL, settings of its store, and secrets of it by name and key."""
+
+    url: str
+    options: Mapping[str, Any] | None = None
+    credentials: Mapping[str, tuple[str, str]] | None = None
+
+    def record(self) -> dict[str, Any]:
+        """What travels in the place of the file."""
+        stored: dict[str, Any] = {"url": self.url}
+        stored |= {"options": dict(self.options)} if self.options else {}
+        stored |= {"credentials": {key: list(one) for key, one in self.credentials.items()}} if self.credentials else {}
+        name = self.url.rstrip("/").rpartition("/")[2].partition("?")[0]
+        return {"$file": True, "stored": stored, "name": name or "file"}
+
+
 @dataclass(frozen=True, init=False)
 class First(Value):
     """The first output whose step was not skipped."""
