@@ -94,6 +94,8 @@ class Calls(Expressions):
                 return self._task_group(args, kwargs, node)
             case "dag" | "task_group" | "setup" | "teardown":
                 return self._decorate(name, kwargs, args)
+            case "asset" | "asset.multi":
+                return Decorated("asset", None, kwargs) if not args else Unknown(name)
             case "chain" | "chain_linear":
                 return self._chain(args, linear=name == "chain_linear")
             case "cross_downstream":
@@ -107,7 +109,7 @@ class Calls(Expressions):
                 return Made("literal", tuple(args), {})
         if name == "task" or name.startswith("task."):
             return self._decorate(name, kwargs, args)
-        if name.endswith(_OPERATORS) or (not name and "task_id" in kwargs):
+        if name.endswith(_OPERATORS) or "task_id" in kwargs:
             return self._operator(name or function.dotted.rpartition(".")[2], args, kwargs, node)
         if function.dotted in ("os.getenv", "os.environ.get"):
             self.report.add("AIRFLOW072", node.lineno, ast.unparse(node))
@@ -122,6 +124,8 @@ class Calls(Expressions):
         [target] = args[:1]
         if kind in ("setup", "teardown"):
             return self._as_role(target, kind, options)
+        if isinstance(target, Function) and kind == "asset":
+            return self._asset(target, options)
         if isinstance(target, Function):
             return Decorated(kind, target, options)
         if kind == "dag" and isinstance(target, str):
@@ -148,6 +152,14 @@ class Calls(Expressions):
         dag = Dag(name, kwargs, line)
         self.dags.append(dag)
         return dag
+
+    def _asset(self, function: Function, options: dict[str, Any]) -> Any:
+        """A function that makes an asset: a DAG of its own with one task."""
+        name = options.get("name") or options.get("dag_id") or function.name
+        dag = self._dag([], {"dag_id": name, "schedule": options.get("schedule")}, function.node)
+        outlets = [Made("Asset", (name,), {})]
+        self.task("task", {"task_id": function.name, "outlets": outlets}, dag, function.node, function)
+        return outlets[0]
 
     def _task_group(self, args: list[Any], kwargs: dict[str, Any], node: ast.AST) -> Group | Unknown:
         dag = kwargs.get("dag") or self.dag

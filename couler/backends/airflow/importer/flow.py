@@ -51,7 +51,7 @@ class Flow:
 
     def __init__(self, dag: Dag) -> None:
         self.dag = dag
-        edges = dict.fromkeys(_edges(dag))
+        edges = dict.fromkeys(edges_of(dag))
         self.inner: dict[Task, list[Task]] = {task: [] for task in dag.tasks}
         self.direct: dict[Unit, list[Unit]] = {unit_of(task): [] for task in dag.tasks}
         self.after: dict[Unit, list[Unit]] = {unit: [] for unit in self.direct}
@@ -157,7 +157,8 @@ def _sorted(units: list[Any], before: dict[Any, list[Any]]) -> list[Any]:
     return list(done)
 
 
-def _edges(dag: Dag) -> Iterable[tuple[Task, Task]]:
+def edges_of(dag: Dag) -> Iterable[tuple[Task, Task]]:
+    """Which task waits for which: by ``>>``, by results, and through groups."""
     arranged: list[tuple[Node, Node]] = list(dag.edges)
     for task in dag.tasks:
         given = [task.args, task.kwargs, task.mapped, task.arguments]

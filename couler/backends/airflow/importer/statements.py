@@ -22,6 +22,7 @@ from couler.backends.airflow.importer.values import (
     Unknown,
     UserClass,
     nodes_of,
+    outputs_in,
 )
 
 _DEEPEST = 20
@@ -218,8 +219,9 @@ def _with(self: Reader, statement: ast.With, scope: Scope) -> None:
 
 def _hold(self: Reader, teardown: Task, inside: list[Task]) -> None:
     """Tasks inside of ``with teardown`` run between its setups and it."""
-    within: list[Node] = list(inside)
-    self.link(list(teardown.setups), within)
+    within: list[Node] = [one for one in inside if one.group is teardown.group]
+    given = [one.task for one in outputs_in([teardown.args, teardown.kwargs]) if one.task.role == "setup"]
+    self.link([*teardown.setups, *given], within)
     self.link(within, [teardown])
 
 
