@@ -13,6 +13,7 @@ from couler.backends.airflow.options import check_options, note_on_others, of_da
 from couler.backends.airflow.preflight import problems
 from couler.backends.airflow.sources import Sources
 from couler.backends.base import Declaration, Emitted
+from couler.backends.local.stored import declared
 from couler.core.ir.features import FEATURES
 from couler.core.ir.model import Workflow
 from couler.runner.container import shipped as runner
@@ -112,7 +113,7 @@ class AirflowBackend:
         written = DagFile(workflow, package, sources, given).text()
         documents = {f"{name}.py": written}
         documents |= {f"{package}/{file}": text for file, text in shipped(mode, version).items()}
-        if 'Stored("git+' in written:
+        if any(url.startswith("git+") for url in declared(workflow)):
             documents[f"{package}/git.py"] = _git()
         documents |= {f"{package}/sources/{file}": text for file, text in sources.files.items()}
         documents[f"{package}/.airflowignore"] = "*\n"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from couler.backends.airflow.shipped import values as shipped
+from couler.backends.local.stored import connection
 from couler.core.ir.json import thaw
 from couler.core.ir.model import (
     AllOf,
@@ -128,8 +129,6 @@ def stored_parts(stored: StoredFile) -> tuple[Code, Code | None, Code | None]:
 
 
 def _for_fsspec(stored: StoredFile, protocol: str) -> tuple[dict[str, Any], dict[str, SecretRef]]:
-    from couler.backends.local.stored import connection
-
     marks = {name: f"\0{name}" for name in stored.credentials}
     named = {"token": marks.pop("service_account_key", "")} if protocol in ("gs", "gcs") else {}
     given = {**connection(protocol, stored.options, marks), **{name: mark for name, mark in named.items() if mark}}

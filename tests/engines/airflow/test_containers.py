@@ -64,12 +64,12 @@ def declared(mode: str) -> Any:
     return AirflowBackend().declaration(options={"airflow_containers": mode})
 
 
-def compiled(workflow: Workflow, mode: str) -> dict[str, str]:
+def compiled(workflow: Workflow, mode: str, **options: Any) -> dict[str, str]:
     workflow = complete(workflow)
     for rewrite, (change, _) in passes.LOWERINGS.items():
         if rewrite in declared(mode).lowered.values():
             workflow = change(workflow)
-    return dict(AirflowBackend().compile(workflow, options={"airflow_containers": mode}).documents)
+    return dict(AirflowBackend().compile(workflow, options={"airflow_containers": mode, **options}).documents)
 
 
 SHARED_VOLUMES = "a-volume-of-two-steps"
@@ -109,9 +109,9 @@ def sh(name: str, command: str, *args: Any, **more: Any) -> Step:
     return Step(name=name, task=ContainerTask(image="alpine:3.20", command=words, args=args), **more)
 
 
-def played(mode: str, folder: Path, *steps: Step, kubeconfig: Path | None = None) -> dict[str, Any]:
+def played(mode: str, folder: Path, *steps: Step, kubeconfig: Path | None = None, **options: Any) -> dict[str, Any]:
     """What comes of steps that are played, or, with a kubeconfig, run in a cluster."""
-    for name, text in compiled(Workflow(name="played", steps=steps), mode).items():
+    for name, text in compiled(Workflow(name="played", steps=steps), mode, **options).items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
