@@ -26,7 +26,7 @@ from couler.core.errors import (
 API = "/api/v2"
 PAGE = 100
 """Entries in one answer; Airflow gives no more by default."""
-_TIMES = (10.0, 60.0)
+_TIMES = (10.0, 40.0)
 Query = Mapping[str, str | Sequence[str]]
 
 
@@ -132,12 +132,14 @@ class Connection:
         """
         return persist(lambda: self._send("GET", f"{API}{place}", None, ""), patience, self.waiting)
 
-    def pages(self, path: str, key: str, query: Query | None = None, doing: str = "") -> list[dict[str, Any]]:
+    def pages(
+        self, path: str, key: str, query: Query | None = None, doing: str = "", patience: Patience | None = None
+    ) -> list[dict[str, Any]]:
         """All entries of a list, page by page."""
         found: list[dict[str, Any]] = []
         while True:
             asked = {**(query or {}), "limit": str(PAGE), "offset": str(len(found))}
-            page = self.ask("GET", path, query=asked, doing=doing)
+            page = self.ask("GET", path, query=asked, doing=doing, patience=patience)
             found += page[key]
             if not page[key] or len(found) >= page["total_entries"]:
                 return found
