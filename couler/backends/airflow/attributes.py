@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from couler.backends.airflow.expressions import Names, flag, mapping, pair, stored_parts
-from couler.backends.airflow.names import is_newest
+from couler.backends.airflow.names import dag_name, is_newest
 from couler.core.ir.graph import outputs_of_one
 from couler.core.ir.json import thaw
 from couler.core.ir.model import (
@@ -18,6 +19,7 @@ from couler.core.ir.model import (
     Parameter,
     Retry,
     Step,
+    StoredFile,
     SuspendTask,
     Workflow,
 )
@@ -30,6 +32,7 @@ def of_dag(workflow: Workflow, options: Mapping[str, Any], sdk: set[str]) -> dic
     """Arguments of the DAG."""
     schedule = workflow.schedule
     arguments: dict[str, Code | None] = {
+        "dag_display_name": text(workflow.name) if dag_name(workflow.name) != workflow.name else None,
         "description": text(workflow.description) if workflow.description else None,
         "schedule": "None",
         "catchup": "False",
@@ -149,6 +152,16 @@ def _of_process(step: Step, names: Names) -> dict[str, Code | None]:
         "secret_files": mapping({use.path: pair(use.secret.name, use.secret.key) for use in step.secrets if use.path}),
         "working_dir": text(step.working_dir) if step.working_dir else None,
     }
+
+
+def assets(step: Step) -> tuple[list[str], list[str]]:
+    """URLs of files outside of the workflow that a step reads and writes, where Airflow takes them as names."""
+    read = [one.value.url for one in step.inputs if isinstance(one.value, StoredFile)]
+    written = [one.store.url for one in step.outputs if one.store is not None]
+    return [*filter(_ASSET.fullmatch, read)], [*filter(_ASSET.fullmatch, written)]
+
+
+_ASSET = re.compile(r"[a-z][a-z0-9+.-]*://[!-?A-~]{1,1000}")
 
 
 def _declared(output: Output) -> Code:

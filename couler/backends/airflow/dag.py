@@ -41,6 +41,14 @@ OF_AIRFLOW_2 = {
 """Where Airflow 2 has what Airflow 3 has in ``airflow.sdk``."""
 
 
+IMPORTED = {
+    "Again", "Approval", "Asset", "Container", "CronTriggerTimetable", "DAG", "End", "Function", "Gather",
+    "HERE", "Items", "Job", "MultipleCronTriggerTimetable", "Param", "Path", "Pause", "Rounds", "SOURCES",
+    "Script", "Start", "TaskGroup", "dag", "datetime", "range", "str", "sys", "task_group", "timedelta",
+}  # fmt: skip
+"""Names in a DAG file that no task may have, besides those of expressions."""
+
+
 class DagFile:
     """Writes one file.
 
@@ -60,7 +68,7 @@ class DagFile:
         self.in_handler = False
         self.used: set[str] = set()
         self.from_sdk = {"DAG"}
-        self.taken = {"dag", "HERE", "SOURCES", "sys", "Path", "datetime", "timedelta"}
+        self.taken = {*IMPORTED, *EXPRESSIONS}
 
     # --- the file --------------------------------------------------------------------------------------------------
 
@@ -224,7 +232,12 @@ class DagFile:
         """A step that runs something."""
         name = variable(task, self.taken)
         kind, arguments = self.task(step, names, path)
-        identity = {"task_id": task_text(task.rpartition(".")[2]), "step": text(path) if path != task else None}
+        last = task.rpartition(".")[2]
+        identity = {
+            "task_id": task_text(last),
+            "task_display_name": text(step.name) if last != step.name and "{" not in task else None,
+            "step": text(path) if path != task else None,
+        }
         self.make(name, call(kind, **{**identity, **arguments, **given}))
         self.edge(before, name)
         return name
@@ -268,7 +281,20 @@ class DagFile:
                 raise TypeError("groups have tasks of their own")
         self.used.add(kind)
         mode = self.options["containers"]
+        arguments |= self.assets(step)
         return kind, arguments | containers.around(step, mode) | options.of_step(step, mode)
+
+    def assets(self, step: Step) -> dict[str, Code | None]:
+        """Files outside of the workflow, as what Airflow knows of them: which tasks read and write them."""
+        if not is_newest(self.options["version"]):
+            return {}
+        read, written = attributes.assets(step)
+        if read or written:
+            self.from_sdk.add("Asset")
+        return {
+            name: sequence([call("Asset", text(url)) for url in urls])
+            for name, urls in (("inlets", read), ("outlets", written))
+        }
 
     def group(
         self, step: Step, names: Names, task: str, path: str, before: Sequence[str], given: Mapping[str, Code | None]
@@ -385,7 +411,12 @@ class DagFile:
                     f"{kind}.partial",
                     task_id=text(ITEM),
                     step=text(path),
-                    **{"max_active_tis_per_dagrun": most, **arguments, "when": when},
+                    **{
+                        "max_active_tis_per_dagrun": most,
+                        "map_index_template": text("{{ task.shown_item }}"),
+                        **arguments,
+                        "when": when,
+                    },
                 ),
                 f".expand(item={items}.output)",
             )

@@ -12,6 +12,7 @@ from couler.backends.airflow.backend import AirflowBackend
 from couler.core.ir.model import (
     Constant,
     ContainerTask,
+    FunctionTask,
     GroupTask,
     Input,
     Output,
@@ -46,6 +47,23 @@ def test_descriptions_and_labels_are_shown_with_their_steps() -> None:
     assert 'tooltip="Both.\\n\\nLabels: `a=b`"' in text
 
 
+def test_steps_may_be_called_as_operators_are() -> None:
+    function = FunctionTask(source="def f():\n    return 1\n", entry="f")
+    steps = [Step(name=name, task=function) for name in ("Function", "Output", "range")]
+    text = text_of(*steps)
+    assert "Function_2 = Function(" in text
+    assert "Output_2 = Function(" in text
+    assert "range_2 = Function(" in text
+
+
+def test_names_that_airflow_does_not_take_are_shown_all_the_same() -> None:
+    workflow = Workflow(name="größe", steps=(sh("maß", "true"), sh("plain", "true")))
+    (text, *_) = AirflowBackend().compile(workflow).documents.values()
+    assert 'dag_display_name="größe"' in text
+    assert text.count("task_display_name=") == 1
+    assert 'task_display_name="maß"' in text
+
+
 # --- files outside ---------------------------------------------------------------------------------------------------
 
 
@@ -55,6 +73,7 @@ def test_secrets_of_a_store_are_references() -> None:
     text = text_of(sh("a", "cat in.txt", inputs=(Input(name="i", type="file", path="in.txt", value=stored),)))
     assert 'options={"endpoint_url": "http://minio:9000", "use_ssl": False}' in text
     assert 'credentials={"key": ("s3", "id"), "secret": ("s3", "secret")}' in text
+    assert 'inlets=[Asset("s3://b/k")]' in text
 
 
 @needs_airflow

@@ -55,6 +55,8 @@ from .version import (
 
 BAD = ("failed", "cancelled")
 ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
+LONGEST_ITEM = 100
+"""Characters of an item that Airflow shows in the place of its index."""
 MOST_ITEMS = 1024
 """Items of a map: more are refused by Airflow itself, unless ``core.max_map_length`` is raised."""
 
@@ -132,6 +134,13 @@ class Step(BaseOperator):
     def needed(self) -> Iterable[Any]:
         """Values without which the step is skipped."""
         return (value for name, value in self.inputs.items() if not (self.number and name in self.carry))
+
+    @property
+    def shown_item(self) -> str:
+        """The item of a map, for people."""
+        items = json.loads(self.item) if isinstance(self.item, str) else {}
+        shown = as_text(next(iter(items.values())) if len(items) == 1 else items)
+        return "".join(one if one.isprintable() else "?" for one in shown[:LONGEST_ITEM])
 
     def pre_execute(self, context: Any) -> None:
         """Skip the step when it is not to run."""
