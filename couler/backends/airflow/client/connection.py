@@ -114,8 +114,9 @@ class Connection:
         target = f"{API}{path}{'?' + urlencode(query, doseq=True) if query else ''}"
 
         def call() -> Any:
+            token = self._known_token()
             try:
-                return self._send(method, target, body, self._known_token())
+                return self._send(method, target, body, token)
             except AnswerError as error:
                 if error.code != 401:
                     raise
