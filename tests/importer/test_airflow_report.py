@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -239,6 +240,12 @@ def test_the_report_says_where_what_why_and_what_to_do() -> None:
     assert all(one.advice for one in CODES.values() if one.outcome == "loss")
 
 
+def test_the_page_lists_every_code() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "importing.md").read_text(encoding="utf-8")
+    rows = [f"| {code} | {' | '.join(about)} |" for code, about in CODES.items()]
+    assert [line for line in page.splitlines() if line.startswith("| AIRFLOW")] == rows
+
+
 # --- the command
 
 
@@ -259,3 +266,20 @@ def test_the_command_reads_dag_files(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert called(orders, orders) == 2
     assert called(orders, "--name", "other") != 0
     assert "holds no DAG 'other', but 'orders'" in capsys.readouterr().err
+
+
+def test_the_file_is_executed_when_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "shop.py").write_text("def names():\n    return ['north', 'south']\n", encoding="utf-8")
+    (tmp_path / "airflow.py").write_text("class DAG:\n    def __init__(self, name): pass\n", encoding="utf-8")
+    file = tmp_path / "sales.py"
+    file.write_text(
+        "from airflow import DAG\nfrom shop import names\nfor name in names():\n    DAG(f'sales_{name}')\n",
+        encoding="utf-8",
+    )
+    assert called(str(file)) != 0
+    assert "holds no DAG" in capsys.readouterr().err
+    assert called(str(file), "--execute", sys.executable, "--name", "sales_south", "--to", "ir") == 0
+    assert "sales_south" in capsys.readouterr().out
+    (tmp_path / "shop.py").write_text("raise OSError('no shop')", encoding="utf-8")
+    assert called(str(file), "--execute", sys.executable) != 0
+    assert "no shop" in capsys.readouterr().err

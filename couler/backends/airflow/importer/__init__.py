@@ -6,9 +6,9 @@ A file is read, never executed: its statements are followed as far as they say t
 from __future__ import annotations
 
 import ast
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from couler.backends.airflow.importer.report import CODES, Finding, Report, summary, told
 from couler.backends.airflow.importer.statements import Reader
@@ -18,8 +18,6 @@ from couler.core.errors import TextFormError
 from couler.core.ir.model import Workflow
 
 Form = Literal["python", "ir"]
-
-_AIRFLOW = re.compile(r"^\s*(?:from|import)\s+airflow\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +33,14 @@ class Imported:
     report: tuple[Finding, ...]
 
 
-def is_dag_file(text: str) -> bool:
-    """Whether a Python file has to do with Airflow."""
-    return _AIRFLOW.search(text) is not None
-
-
-def import_dags(text: str, file: str = "dag.py", name: str = "") -> Imported:
+def import_dags(text: str, file: str = "dag.py", name: str = "", told: Mapping[str, Any] = {}) -> Imported:
     r"""Read a DAG file without executing it.
 
     Args:
         text: The file.
         file: Its name, for the report.
         name: Only the DAG of this id.
+        told: Expressions of the file with what they come to when it runs.
 
     Raises:
         TextFormError: It is no Python, or holds no DAG, or none of this name.
@@ -56,7 +50,7 @@ def import_dags(text: str, file: str = "dag.py", name: str = "") -> Imported:
     ('0 0 * * *',)
     """
     report = Report(file)
-    dags = read_dags(text, report)
+    dags = read_dags(text, report, told)
     names = ", ".join(f"'{dag.id}'" for dag in dags)
     chosen = [dag for dag in dags if name in ("", dag.id)]
     if not chosen:
@@ -65,19 +59,13 @@ def import_dags(text: str, file: str = "dag.py", name: str = "") -> Imported:
     return Imported(workflows, tuple(report.found))
 
 
-def read_dags(text: str, report: Report) -> list[Dag]:
+def read_dags(text: str, report: Report, told: Mapping[str, Any] = {}) -> list[Dag]:
     """The DAGs of a file as they were declared.
 
     Raises:
         TextFormError: It is no Python, or holds no DAG.
     """
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        line = getattr(error, "lineno", None) or 1
-        raise TextFormError(f"{report.file}:{line} is no Python: {error}", "give a DAG file of Airflow") from None
-    reader = Reader(report)
-    reader.read(tree)
+    reader = _read(text, report, told)
     if reader.dags:
         return reader.dags
     if reader.uncalled:
@@ -88,6 +76,22 @@ def read_dags(text: str, report: Report) -> list[Dag]:
             f"call it at the end of the file: {named}()",
         )
     raise TextFormError(f"{report.file} holds no DAG of Airflow", "give a file with DAG(...) or @dag")
+
+
+def unknown_expressions(text: str, file: str = "dag.py") -> list[str]:
+    """What reading cannot tell of a file: expressions that `couler.backends.airflow.importer.executing.ask` takes."""
+    return list(_read(text, Report(file), {}).asked)
+
+
+def _read(text: str, report: Report, told: Mapping[str, Any]) -> Reader:
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None) or 1
+        raise TextFormError(f"{report.file}:{line} is no Python: {error}", "give a DAG file of Airflow") from None
+    reader = Reader(report, told)
+    reader.read(tree)
+    return reader
 
 
 def written(imported: Imported, form: Form = "python") -> str:
@@ -101,5 +105,15 @@ def written(imported: Imported, form: Form = "python") -> str:
     return render(*imported.workflows)
 
 
-__all__ = ["CODES", "Finding", "Form", "Imported", "import_dags", "is_dag_file", "read_dags", "summary", "told",
-           "written"]  # fmt: skip
+__all__ = [
+    "CODES",
+    "Finding",
+    "Form",
+    "Imported",
+    "import_dags",
+    "read_dags",
+    "summary",
+    "told",
+    "unknown_expressions",
+    "written",
+]

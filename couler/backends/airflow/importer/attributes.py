@@ -89,13 +89,17 @@ def _carried(
     """Arguments that are kept as options; the report tells of all others."""
     carried = {}
     for name, value in given.items():
-        if name in WITHOUT_MEANING or value is None or value is False or value in ([], {}):
+        if value is None or value is False or value in ([], {}):
+            continue
+        if name in WITHOUT_MEANING | DAG_WITHOUT_MEANING:
+            if name in own:
+                references.report.add("AIRFLOW062", line, name)
             continue
         shown = f"{name}={value!r}" if plain.is_json(value) else name
         if name in kept and plain.is_json(value):
             carried[name] = value
             references.report.add("AIRFLOW060", line, shown)
-        elif name in own or name not in ("email",):
+        else:
             references.report.add("AIRFLOW061", line, shown)
     return carried
 
@@ -115,7 +119,7 @@ def of_dag(dag: Dag, references: References) -> Fields:
     fields["labels"] = _labels(dag, references)
     if given.get("catchup") is True:
         references.report.add("AIRFLOW061", dag.line, "catchup=True")
-    rest = {name: value for name, value in given.items() if name not in DAG_READ | DAG_WITHOUT_MEANING}
+    rest = {name: value for name, value in given.items() if name not in DAG_READ and (name, value) != ("catchup", True)}
     _carried(rest, dag.line, references, rest, frozenset())
     return fields
 

@@ -6,7 +6,8 @@ import ast
 import builtins
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -39,8 +40,11 @@ class EndlessError(Exception):
 class Expressions(ABC):
     """Works out expressions; what calls do is left to those who know Airflow."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, told: Mapping[str, Any] = {}) -> None:
         self.report = report
+        self.told = told
+        self.asked: dict[str, None] = {}
+        self.moving: set[str] = set()
         self.dags: list[Dag] = []
         self.around: list[Dag | Group] = []
         self.spent = 0
@@ -69,12 +73,19 @@ class Expressions(ABC):
             return None
         self.spend()
         reader = _READERS.get(type(node))
-        if reader is None:
-            return Unknown(ast.unparse(node))
         try:
-            return reader(self, node, scope)
+            found = reader(self, node, scope) if reader is not None else Unknown(ast.unparse(node))
         except (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, LookupError, OSError):
-            return Unknown(ast.unparse(node))
+            found = Unknown(ast.unparse(node))
+        return self._asked(node, found) if isinstance(found, Unknown) and scope.parent is None else found
+
+    def _asked(self, node: ast.expr, unknown: Unknown) -> Any:
+        """What running the file has told of an expression of the module, whose names mean the same all the time."""
+        text = ast.unparse(node)
+        if any(isinstance(one, ast.Name) and one.id in self.moving for one in ast.walk(node)):
+            return unknown
+        self.asked[text] = None
+        return deepcopy(self.told[text]) if text in self.told else unknown
 
     def link(self, left: list[Node], right: list[Node]) -> None:
         """Order tasks and groups: each of the right ones after each of the left ones."""

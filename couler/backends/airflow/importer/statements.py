@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from couler.backends.airflow.importer import plain
@@ -45,8 +45,8 @@ class _LeaveError(Exception):
 class Reader(Calls):
     """Follows the statements of a file."""
 
-    def __init__(self, report: Report) -> None:
-        super().__init__(report)
+    def __init__(self, report: Report, told: Mapping[str, Any] = {}) -> None:
+        super().__init__(report, told)
         self.module = Scope()
         self.uncalled: list[Decorated] = []
         self._depth = 0
@@ -231,6 +231,7 @@ def _for(self: Reader, statement: ast.For, scope: Scope) -> None:
     except TypeError:
         self._unfollowed(statement)
         return
+    self.moving |= {one.id for one in ast.walk(statement.target) if isinstance(one, ast.Name)}
     for item in items:
         self.spend()
         bind(statement.target, item, scope)
