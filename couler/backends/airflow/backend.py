@@ -25,6 +25,8 @@ _LOWERED = {"cache": "drop_cache"}
 _ON_ONE_MACHINE = {"placement": "drop_placement", "service_account": "drop_service_accounts"}
 
 _REFUSED = {
+    "schedule_replace": "Airflow ends no run because the next is due; forbid runs side by side (concurrency='forbid')",
+    "schedule_deadline": "Airflow starts what is due, however late; leave starting_deadline out",
     "map_in_map": "Airflow cannot map inside a map; map over one list of pairs",
     "group_timeout": "Airflow limits the time of tasks and of whole runs; set the limit on the steps inside",
     "daemon": "Airflow waits for each task to end",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _LOWERED = {
     "schedule": "drop_schedule",
+    "schedule_replace": "drop_schedule",
+    "schedule_deadline": "drop_schedule",
     "placement": "drop_placement",
     "service_account": "drop_service_accounts",
     "cache": "drop_cache",

@@ -84,6 +84,8 @@ FEATURES: Mapping[str, str] = {
     "engine_options": "raw settings for one engine",
     # the whole
     "schedule": "starting by the clock",
+    "schedule_replace": "a start by the clock that ends the run before it",
+    "schedule_deadline": "a latest time for each start by the clock",
     "parallelism": "a bound on the steps at a time",
 }
 """Every feature, in words for people."""
@@ -129,6 +131,7 @@ def _of_steps(workflow: Workflow) -> dict[str, tuple[str, ...]]:
 
 
 def _of_workflow(workflow: Workflow) -> Iterator[str]:
+    schedule = workflow.schedule
     claims = {
         "parameters": workflow.parameters,
         "choices": any(parameter.choices for parameter in workflow.parameters),
@@ -137,7 +140,9 @@ def _of_workflow(workflow: Workflow) -> Iterator[str]:
         "exit_handlers_by_status": any(handler.on != "always" for handler in workflow.exit_handlers),
         "on_failure_continue": workflow.on_failure == "continue",
         "on_failure_stop": workflow.on_failure == "stop" and _stops_more_than_functions(workflow),
-        "schedule": workflow.schedule is not None,
+        "schedule": schedule is not None,
+        "schedule_replace": schedule is not None and schedule.concurrency == "replace",
+        "schedule_deadline": schedule is not None and schedule.starting_deadline is not None,
         "parallelism": workflow.parallelism is not None,
         "workflow_timeout": workflow.timeout is not None,
         "service_account": workflow.service_account,

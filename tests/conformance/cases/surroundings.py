@@ -277,12 +277,20 @@ def a_kubernetes_job_by_its_conditions() -> None:
     steps=succeeded("give"),
     result=1,
     settings={
-        "schedule": couler.schedule(
-            "0 3 * * *", "30 4 * * mon-fri", timezone="Europe/Berlin", concurrency="forbid", starting_deadline=60
-        ),
+        "schedule": couler.schedule("0 3 * * *", "30 4 * * mon-fri", timezone="Europe/Berlin", concurrency="forbid"),
     },
 )
 def started_by_the_clock() -> Any:
+    return give(1)
+
+
+@case(
+    "schedule",
+    steps=succeeded("give"),
+    result=1,
+    settings={"schedule": couler.schedule("0 3 * * *", concurrency="replace", starting_deadline=60)},
+)
+def started_by_the_clock_in_place_of_another() -> Any:
     return give(1)
 
 
