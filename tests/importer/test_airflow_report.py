@@ -160,6 +160,63 @@ def test_values_are_variables_of_a_script_where_a_shell_would_read_them(command:
     assert ("${N}" in step.task.source) is variable
 
 
+def test_a_variable_read_where_the_file_is_loaded_is_a_secret_too() -> None:
+    body = "from airflow.models import Variable\nkey = Variable.get('key')\n"
+    found = imported(body + "BashOperator(task_id='t', bash_command=f'login {key}')")
+    assert losses(found) == []
+    assert the_step(found).secrets == (
+        ir.SecretUse(secret=ir.SecretRef(name="airflow-variables", key="key"), env="KEY"),
+    )
+    used = imported(body + "@task\ndef t():\n    return key\nt()")
+    assert losses(used) == [("AIRFLOW042", "'key' is a variable of Airflow: read it inside of the function")]
+
+
+@pytest.mark.parametrize(
+    ("body", "loss"),
+    [
+        (
+            "BashOperator(task_id='t', bash_command='exit 99')",
+            "exit 99, which skips the task there and fails the step here",
+        ),
+        ("@task.run_if(lambda context: True)\n@task\ndef t(): pass\nt()", "@task.run_if"),
+        ("BashOperator(task_id='t', bash_command='x', depends_on_past=True)", "depends_on_past=True"),
+    ],
+)
+def test_what_a_task_says_that_couler_cannot(body: str, loss: str) -> None:
+    found = imported(body)
+    assert losses(found) == [("AIRFLOW061", loss)]
+    assert [one.name for one in found.workflows[0].steps] == ["t"]
+
+
+def test_a_task_made_before_its_dag_belongs_to_what_it_is_linked_with() -> None:
+    lines = "a = BashOperator(task_id='a', bash_command='x')\nwith DAG('d'): a >> BashOperator(task_id='b', bash_command='x')"
+    [workflow] = import_dags(HEAD + lines).workflows
+    assert [(one.name, one.after) for one in workflow.steps] == [("a", ()), ("b", ("a",))]
+
+
+def test_a_branch_inside_a_mapped_group_decides_inside_of_it(tmp_path: Path) -> None:
+    body = """
+from airflow.decorators import task_group
+@task.branch
+def choose(n):
+    return "each.odd" if n % 2 else "each.even"
+@task
+def odd(n):
+    return n
+@task
+def even(n):
+    return n
+@task_group
+def each(n):
+    choose(n) >> [odd(n), even(n)]
+each.expand(n=[1, 2])
+"""
+    found = imported(body)
+    run = driver.run(found.workflows[0], root=tmp_path / ".couler")
+    assert [run.steps[f"each[0]/{name}"].status for name in ("odd", "even")] == ["succeeded", "skipped"]
+    assert [run.steps[f"each[1]/{name}"].status for name in ("odd", "even")] == ["skipped", "succeeded"]
+
+
 def test_statements_whose_course_is_not_known_are_told() -> None:
     found = imported("for name in load():\n    BashOperator(task_id=name, bash_command='x')")
     assert losses(found) == [("AIRFLOW071", "for name in load():")]

@@ -107,6 +107,11 @@ class Calls(Expressions):
                 return Output(nodes_of(args[0])[0], (), kwargs.get("key", "return_value"))  # type: ignore[arg-type]
             case "literal":
                 return Made("literal", tuple(args), {})
+        if name in ("task.run_if", "task.skip_if"):
+            self.report.add("AIRFLOW061", node.lineno, f"@{name}")
+            return Decorated("as it is", None, {})
+        if name == "Variable.get" and len(args) == 1 and isinstance(args[0], str) and "deserialize_json" not in kwargs:
+            return f"{{{{ var.value.{args[0]} }}}}"
         if name == "task" or name.startswith("task."):
             return self._decorate(name, kwargs, args)
         if name.endswith(_OPERATORS) or "task_id" in kwargs:
@@ -124,6 +129,8 @@ class Calls(Expressions):
         [target] = args[:1]
         if kind in ("setup", "teardown"):
             return self._as_role(target, kind, options)
+        if kind == "as it is":
+            return target
         if isinstance(target, Function) and kind == "asset":
             return self._asset(target, options)
         if isinstance(target, Function):

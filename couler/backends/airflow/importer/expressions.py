@@ -25,6 +25,7 @@ from couler.backends.airflow.importer.values import (
     Node,
     Output,
     Scope,
+    Task,
     Unknown,
     nodes_of,
 )
@@ -91,6 +92,8 @@ class Expressions(ABC):
         """Order tasks and groups: each of the right ones after each of the left ones."""
         for one in left:
             for other in right:
+                _adopt(one, other.dag)
+                _adopt(other, one.dag)
                 one.dag.edges.append((one, other))
 
     def shift(self, left: Any, right: Any) -> Any:
@@ -104,6 +107,13 @@ class Expressions(ABC):
         else:
             self.link(nodes_of(left), nodes_of(right))
         return right
+
+
+def _adopt(node: Node, dag: Dag) -> None:
+    """A task without a DAG belongs to that of the first task that it is linked with."""
+    if isinstance(node, Task) and not node.dag.id and dag.id:
+        node.dag = dag
+        dag.tasks.append(node)
 
 
 def _name(self: Expressions, node: ast.Name, scope: Scope) -> Any:

@@ -46,22 +46,26 @@ class Flow:
     """The order of one DAG.
 
     Attributes:
+        units: What is a step of the workflow.
+        direct: Units, and tasks inside of mapped groups, each with those right before it in the same scope.
+        after: The same with those right after it.
         before: Task to all tasks that end before it starts.
     """
 
     def __init__(self, dag: Dag) -> None:
         self.dag = dag
         edges = dict.fromkeys(edges_of(dag))
-        self.inner: dict[Task, list[Task]] = {task: [] for task in dag.tasks}
-        self.direct: dict[Unit, list[Unit]] = {unit_of(task): [] for task in dag.tasks}
+        known = set(dag.tasks)
+        self.units: list[Unit] = list(dict.fromkeys(unit_of(task) for task in dag.tasks))
+        self.direct: dict[Unit, list[Unit]] = {unit: [] for unit in (*self.units, *dag.tasks)}
         self.after: dict[Unit, list[Unit]] = {unit: [] for unit in self.direct}
         for left, right in edges:
-            if left is right or left not in self.inner or right not in self.inner:
+            if left is right or left not in known or right not in known:
                 continue
             one, other = unit_of(left), unit_of(right)
             if one is other:
-                self.inner[right].append(left)
-            elif one not in self.direct[other]:
+                one, other = left, right
+            if one not in self.direct[other]:
                 self.direct[other].append(one)
                 self.after[one].append(other)
         self.before = self._closed(edges)
@@ -89,12 +93,12 @@ class Flow:
 
     def ordered(self) -> list[Unit]:
         """The steps, each after those that it waits for, otherwise in order of declaration."""
-        return _sorted(list(self.direct), self.direct)
+        return _sorted(self.units, self.direct)
 
     def inside(self, group: Group) -> list[Task]:
         """The tasks of a mapped group, in such an order."""
         members = [task for task in self.dag.tasks if task.mapped_group is group]
-        return _sorted(members, self.inner)
+        return _sorted(members, self.direct)
 
     # --- what may become of a step
 
@@ -102,7 +106,7 @@ class Flow:
         """Whether a step may be skipped."""
         if unit not in self._skips:
             self._skips[unit] = False  # in a circle, which is refused later
-            before = self.direct.get(unit, []) or (self.inner.get(unit, []) if isinstance(unit, Task) else [])
+            before = self.direct[unit]
             decided = any(is_branch(one) or is_circuit(one) for one in before)
             tolerates = rule_of(unit) in ("none_failed", "always", "dummy", "all_done")
             chosen = rule_of(unit) not in (DEFAULT, "none_failed", "always", "dummy", "all_done")
@@ -118,7 +122,7 @@ class Flow:
         """Whether the run fails when the step does: Airflow looks at the last tasks only."""
         if unit not in self._hard:
             self._hard[unit] = True
-            after = [one for one in self.after.get(unit, ()) if not (isinstance(one, Task) and one.role == "teardown")]
+            after = [one for one in self.after[unit] if not (isinstance(one, Task) and one.role == "teardown")]
             self._hard[unit] = not after or any(rule_of(one) not in TOLERANT and self.fails_run(one) for one in after)
         return self._hard[unit]
 
@@ -132,7 +136,7 @@ class Flow:
                 return True
             if one not in seen:
                 seen.add(one)
-                pending.extend(self.after.get(one, ()))
+                pending.extend(self.after[one])
         return False
 
     def circuits_before(self, unit: Unit) -> list[Unit]:

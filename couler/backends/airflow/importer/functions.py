@@ -253,6 +253,8 @@ class _Bundle:
         simple = isinstance(statement, ast.AnnAssign) or [
             one.id for one in statement.targets if isinstance(one, ast.Name)
         ] == [name]
+        if isinstance(value, str) and "{{ var.value." in value and not _is_display(statement.value):
+            raise Untranslatable(f"'{name}' is a variable of Airflow: read it inside of the function")
         if is_literal(value) and (holder.parent is not None or not simple or not _is_display(statement.value)):
             self.parts.append(f"{name} = {literal(value)}")
         elif simple and holder.parent is None and (plain.is_plain(value) or not _is_airflows(value)):

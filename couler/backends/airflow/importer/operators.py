@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-from couler.backends.airflow.importer import plain, pods
+from couler.backends.airflow.importer import pods
+from couler.backends.airflow.importer.bash import read_bash
 from couler.backends.airflow.importer.flow import is_branch, is_circuit
 from couler.backends.airflow.importer.functions import Cut, Untranslatable, cut, with_wrapper
 from couler.backends.airflow.importer.mapping import Unmappable, lists_of, unfolded
-from couler.backends.airflow.importer.references import References, step_name
-from couler.backends.airflow.importer.scripts import pasted, read_script
-from couler.backends.airflow.importer.templates import as_value, is_template
-from couler.backends.airflow.importer.values import Decorated, Function, Imported, Item, Made, Output, Task, Unknown
+from couler.backends.airflow.importer.references import step_name
+from couler.backends.airflow.importer.templates import is_template
+from couler.backends.airflow.importer.values import Function, Imported, Item, Output, Task
 from couler.backends.airflow.importer.vocabulary import PYTHON
+from couler.backends.airflow.importer.work import Unknowable, Work, shown
 from couler.core.ir import model as ir
 from couler.core.render.annotations import type_text_of
 from couler.core.render.literals import text as quoted
@@ -30,66 +29,6 @@ _RUN = """    import subprocess
     return done.stdout.rstrip("\\n").rpartition("\\n")[2]"""
 _CHOSEN = """    chosen = {call}
     return [chosen] if isinstance(chosen, str) else list(chosen or ())"""
-
-
-class Unknowable(Exception):  # noqa: N818 - it is an answer
-    """A step that fails stands for the task.
-
-    Attributes:
-        code: Of the report.
-        detail: What it is about.
-    """
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(code)
-        self.code = code
-        self.detail = detail
-
-
-@dataclass(slots=True)
-class Work:
-    """What is known while a DAG is translated.
-
-    Attributes:
-        text: The DAG file.
-        untyped: Steps whose annotations disagree with what they are given.
-        choices: Branch to whether it gives a list of tasks, and not one.
-        extra: Steps that tasks need besides their own.
-        stubs: Tasks that were not translated.
-    """
-
-    text: str
-    references: References
-    untyped: set[str]
-    choices: dict[Task, bool] = field(default_factory=dict)
-    extra: list[ir.Step] = field(default_factory=list)
-    stubs: set[Task] = field(default_factory=set)
-
-    def tell(self, code: str, task: Task, detail: str = "") -> None:
-        """Add to the report."""
-        self.references.report.add(code, task.line, detail)
-
-    def value(self, value: Any, task: Task) -> ir.Value | None:
-        """An argument that Airflow renders, as a value."""
-        if isinstance(value, str) and is_template(value):
-            return as_value(value, task, self.references)
-        if isinstance(value, list | tuple) and any(isinstance(one, str) and is_template(one) for one in value):
-            items = [self.value(one, task) for one in value]
-            return None if None in items else ir.ListOf(items=tuple(one for one in items if one is not None))
-        return self.references.given(value, task)
-
-    def text_of(self, task: Task) -> Callable[[Any], ir.Value]:
-        """Reads the texts of a command."""
-
-        def read(value: Any) -> ir.Value:
-            found = self.value(value, task)
-            if found is None:
-                self.tell("AIRFLOW070", task, getattr(value, "text", "") or str(value))
-                return ir.Constant(value="")
-            plainly = isinstance(found, ir.Constant) and not isinstance(found.value, str)
-            return ir.Constant(value=str(found.value)) if plainly and isinstance(found, ir.Constant) else found
-
-        return read
 
 
 def read_task(task: Task, work: Work) -> Fields:
@@ -166,14 +105,18 @@ def _by_operator(task: Task, work: Work) -> Fields:
         return _function(task, work)
     match name:
         case "BashOperator":
-            return _bash(task, work)
+            return read_bash(task, work)
         case "EmptyOperator" | "DummyOperator":
             return {"task": ir.SuspendTask(duration=0)}
+        case "KubernetesPodOperator" | "DockerOperator" if not _is_known_text(task.arguments.get("image")):
+            raise Unknowable("AIRFLOW070", f"image={shown(task.arguments.get('image'))}")
         case "KubernetesPodOperator":
             return pods.read_pod(task, work.text_of(task))
         case "DockerOperator":
             return pods.read_docker(task, work.text_of(task))
-        case "ApprovalOperator" | "HITLOperator":
+        case "ApprovalOperator":
+            if task.arguments.get("fail_on_reject") is not True:
+                work.tell("AIRFLOW061", task, "a rejection, which skips what follows there")
             subject = task.arguments.get("subject")
             return {"task": ir.SuspendTask(message=subject if isinstance(subject, str) else "")}
         case "LatestOnlyOperator":
@@ -187,6 +130,10 @@ def _by_operator(task: Task, work: Work) -> Fields:
             raise Unknowable("AIRFLOW012", name)
         case _:
             raise Unknowable("AIRFLOW011", name)
+
+
+def _is_known_text(value: Any) -> bool:
+    return isinstance(value, str) and not is_template(value)
 
 
 def _stub(task: Task, work: Work, code: str, detail: str) -> Fields:
@@ -285,23 +232,14 @@ def _inputs(task: Task, work: Work, given: dict[str, Any], made: Cut) -> tuple[i
         elif name in given:
             value = work.value(given[name], task)
             if value is None:
-                work.tell("AIRFLOW070", task, f"{name}={_shown(given[name])}")
+                code = "AIRFLOW040" if isinstance(given[name], Output) else "AIRFLOW070"
+                work.tell(code, task, f"{name}={shown(given[name])}")
                 value = ir.Constant(value=None)
             inputs.append(ir.Input(name=name, value=value, type=types.get(name, "any")))
         elif made.parameters[name]:
             work.tell("AIRFLOW040", task, f"{name} in {made.entry}")
             inputs.append(ir.Input(name=name, value=ir.Constant(value=None), type=types.get(name, "any")))
     return tuple(inputs)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, Unknown):
-        return value.text
-    if isinstance(value, Output):
-        return f"{value.task.id} ({value.key})"
-    if isinstance(value, Decorated | Made):
-        return value.kind
-    return str(value) if plain.is_plain(value) else type(value).__name__.lower()
 
 
 def _decided(task: Task, work: Work, made: Cut, returned: str) -> tuple[Cut, str]:
@@ -345,55 +283,3 @@ def _kind(node: ast.expr | None) -> str:
             return "bool"
         case _:
             return "unknown"
-
-
-# --- bash ----------------------------------------------------------------------------------------------------
-
-
-def _bash(task: Task, work: Work) -> Fields:
-    given = task.arguments
-    command = given.get("bash_command")
-    env: tuple[ir.EnvVar, ...] = ()
-    secrets: tuple[ir.SecretUse, ...] = ()
-    if isinstance(command, Made) and command.kind == "literal" and isinstance(command.args[0], str):
-        made = ir.ScriptTask(source=command.args[0], interpreter=("bash",))
-    elif isinstance(command, str):
-        made, env, secrets = read_script(command, task, work.references)
-        if command.endswith((".sh", ".bash")):
-            work.tell("AIRFLOW033", task, f"{command}: Airflow reads the file of this name")
-    elif (value := work.value(command, task)) is not None:
-        made = pasted(value)
-    else:
-        raise Unknowable("AIRFLOW070", _shown(command))
-    more, others = _environment(task, work)
-    cwd = given.get("cwd")
-    return {
-        "task": made,
-        "env": (*(one for one in more if one.name not in {two.name for two in env}), *env),
-        "secrets": (*(one for one in others if one.env not in {two.env for two in secrets}), *secrets),
-        "working_dir": cwd if isinstance(cwd, str) and not is_template(cwd) else "",
-        "outputs": (ir.Output(name="result", type="str"),),
-    }
-
-
-_WHOLE = re.compile(r"\s*\{\{\s*(?:var\.(?:value|json)|conn)\.[^{}]*\}\}\s*")
-
-
-def _environment(task: Task, work: Work) -> tuple[tuple[ir.EnvVar, ...], tuple[ir.SecretUse, ...]]:
-    given = task.arguments.get("env") or {}
-    if not isinstance(given, dict):
-        work.tell("AIRFLOW070", task, "env")
-        return (), ()
-    env: list[ir.EnvVar] = []
-    secrets: list[ir.SecretUse] = []
-    read = work.text_of(task)
-    for name, value in given.items():
-        if isinstance(value, str) and _WHOLE.fullmatch(value):
-            expression = ast.parse(value.strip().strip("{} "), mode="eval").body
-            found = work.references.expression(expression, task)
-            if isinstance(found, ir.SecretRef):
-                work.tell("AIRFLOW032", task, value)
-                secrets.append(ir.SecretUse(secret=found, env=name))
-                continue
-        env.append(ir.EnvVar(name=name, value=read(value)))
-    return tuple(env), tuple(secrets)

@@ -26,6 +26,7 @@ class References:
     Attributes:
         parameters: Of the workflow.
         used: Tasks whose results are used.
+        exported: Those of mapped groups whose results are used outside.
     """
 
     dag: Dag
@@ -33,6 +34,7 @@ class References:
     flow: Flow
     parameters: dict[str, ir.Parameter] = field(default_factory=dict)
     used: set[Task] = field(default_factory=set)
+    exported: set[Task] = field(default_factory=set)
 
     def expression(self, node: ast.expr, task: Task) -> ir.Value | ir.SecretRef | None:
         """What an expression means; None when couler has no word for it."""
@@ -113,6 +115,7 @@ class References:
         output = output_name(task)
         group = task.mapped_group
         if group is not None and user.mapped_group is not group:
+            self.exported.add(task)
             return ir.OutputRef(step=group.id, output=step_name(task), default=default)
         return ir.OutputRef(step=step_name(task), output=output, path=path, default=default)
 

@@ -101,7 +101,7 @@ FUNCTIONS = _words(
     python_callable op_args op_kwargs templates_dict multiple_outputs requirements python python_version image
     system_site_packages expect_airflow venv_cache_path serializer use_dill templates_exts role
     ignore_downstream_trigger_rules show_return_value_in_logs pip_install_options index_urls expect_pendulum
-    skip_on_exit_code
+    skip_on_exit_code fail_on_reject
     """
 )
 """The same of operators that run a function."""

@@ -19,12 +19,13 @@ from couler.backends.airflow.importer.flow import (
 )
 from couler.backends.airflow.importer.groups import enclosed
 from couler.backends.airflow.importer.mapping import Unmappable, lists_of
-from couler.backends.airflow.importer.operators import Work, read_task
+from couler.backends.airflow.importer.operators import read_task
 from couler.backends.airflow.importer.references import References, step_name
 from couler.backends.airflow.importer.report import Report
 from couler.backends.airflow.importer.schedules import read_schedule
 from couler.backends.airflow.importer.scripts import last_line
 from couler.backends.airflow.importer.values import Dag, Group, Task
+from couler.backends.airflow.importer.work import Work
 from couler.core.ir import model as ir
 from couler.core.ir.graph import references as references_of
 from couler.core.ir.validate import problems
@@ -120,7 +121,7 @@ class _Translation:
         return kept
 
     def _order(self, unit: Unit, made: ir.Step) -> dict[str, Any]:
-        before = self.flow.direct.get(unit) or []
+        before = self.flow.direct[unit]
         names = {_name(one): one for one in before}
         fields: dict[str, Any] = {}
         rule = self._rule(unit)
@@ -132,7 +133,7 @@ class _Translation:
         elif rule == DEFAULT and not any(self.flow.may_skip(one) for name, one in names.items() if name not in given):
             fields["after"] = tuple(name for name in names if name not in given)
         else:
-            first = {name for name, one in names.items() if not self.flow.direct.get(one)}
+            first = {name for name, one in names.items() if not self.flow.direct[one]}
             condition = condition_of(rule, list(names), first)
             fields["after_condition" if condition is not None else "after"] = condition or tuple(names)
         conditions = self._chosen(unit, before)
@@ -182,15 +183,9 @@ class _Translation:
 
     def _group(self, group: Group, bodies: dict[Task, dict[str, Any]]) -> ir.Step:
         inside = self.flow.inside(group)
-        steps = []
-        for task in inside:
-            made = self._made(task, bodies[task], failing=True)
-            given = {one.step for one in references_of(made)
-                     if isinstance(one, ir.OutputRef)}  # fmt: skip
-            after = tuple(step_name(one) for one in self.flow.inner[task] if step_name(one) not in given)
-            steps.append(made.model_copy(update={"after": after}))
-        results = {step_name(task): ir.OutputRef(step=step_name(task)) for task in inside if task in
-                   self.references.used}  # fmt: skip
+        steps = [self._step(task, bodies[task]) for task in inside]
+        shared = [step_name(task) for task in inside if task in self.references.exported]
+        results = {name: ir.OutputRef(step=name) for name in shared}
         try:
             mapped = {key: value for key, value in group.mapped.items() if key}
             if not mapped:
