@@ -1,7 +1,7 @@
 # Short names for the commands of CONTRIBUTING.md; each is one line that works without make.
 PYTHON ?= .venv/bin/python
 
-.PHONY: check format docs tables benchmarks conformance conformance-lint conformance-cluster
+.PHONY: check format docs tables benchmarks conformance conformance-lint conformance-cluster conformance-airflow
 
 check:
 	bash .ci/run
@@ -21,6 +21,9 @@ conformance-lint:
 
 conformance-cluster:
 	bash .ci/cluster all
+
+conformance-airflow:
+	bash .ci/airflow
 
 tables:
 	$(PYTHON) docs/tables.py --write
