@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from couler.runs import AttemptRecord, Changes, EventRecord, RunStore, StepRecord
+from couler.runs import AttemptRecord, Changes, EventRecord, RunRecord, RunStore, StepRecord
 from couler.runs.records import ENDED
 
 Observer = Callable[[EventRecord], None]
+Stored = tuple[dict[str, StepRecord], dict[tuple[str, int], AttemptRecord]]
+"""What a store has of a run: steps by path, and attempts by path and number."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Snapshot:
     """How a run stands.
 
@@ -55,17 +57,27 @@ class Ledger:
         self.run_id = run_id
         self.folder = folder
         self.observer = observer
-        self._known: tuple[dict[str, StepRecord], dict[tuple[str, int], AttemptRecord]] | None = None
+        self._known: Stored | None = None
         self._told: dict[str, tuple[str, int]] = {}
 
-    def write(self, snap: Snapshot) -> None:
-        """Write how the run stands, and tell of it."""
+    def keep(self, snap: Snapshot, is_current: Callable[[RunRecord], bool] = lambda record: True) -> None:
+        """Write how the run stands, unless it stands otherwise by now, and tell of it."""
         with alone(self.folder):
-            self._compare(self.store.run(self.run_id).status in ENDED, snap)
+            record = self.store.run(self.run_id)
+            if is_current(record):
+                self._compare(record.status in ENDED, self._adapted(snap))
         self._tell(snap)
 
+    def _adapted(self, snap: Snapshot) -> Snapshot:
+        """The snapshot with what only the store knows."""
+        return snap
+
+    def _outputs(self, record: RunRecord, snap: Snapshot) -> Mapping[str, Any] | None:
+        """The outputs of the workflow."""
+        return snap.outputs
+
     def gone(self, message: str) -> None:
-        """The run exists no more and had not ended: it ends here too."""
+        """The run exists no more there and had not ended: it ends here too."""
         with alone(self.folder):
             if self.store.run(self.run_id).status in ENDED:
                 return
@@ -91,7 +103,7 @@ class Ledger:
         attempts.update(((one.path, one.number), one) for one in fresh)
         self._update(snap)
 
-    def _stored(self) -> tuple[dict[str, StepRecord], dict[tuple[str, int], AttemptRecord]]:
+    def _stored(self) -> Stored:
         """What the store has, read once: whatever another follower writes meanwhile comes from the same source."""
         if self._known is None:
             steps = {step.path: step for step in self.store.steps(self.run_id)}
@@ -105,7 +117,7 @@ class Ledger:
             "status": snap.status,
             "started": record.started or snap.started,
             "ended": snap.ended,
-            "outputs": snap.outputs,
+            "outputs": self._outputs(record, snap),
             "message": snap.message,
         }
         fields = {field: value for field, value in wanted.items() if getattr(record, field) != value}

@@ -306,7 +306,7 @@ class AirflowEngine:
         if record.status in ENDED or not record.remote:
             return
         try:
-            self._ledger(run_id, None).write(self._reader(record).read())
+            self._ledger(run_id, None).keep(self._reader(record).read())
         except NotFoundError:
             if record.status != "pending":  # else it is being triggered
                 self._ledger(run_id, None).gone(GONE)

@@ -159,7 +159,7 @@ def follow(reader: Reader, ledger: Ledger) -> str:
         except NotFoundError:
             ledger.gone(GONE)
             return ledger.store.run(ledger.run_id).status
-        ledger.write(snap)
+        ledger.keep(snap)
         if snap.status in ENDED:
             return snap.status
         waiting.sleep(min(_LONGEST, max(_SHORTEST, 2 * (waiting.clock() - began))))

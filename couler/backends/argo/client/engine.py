@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from couler.backends.argo.client import logs, objects, retry, verbs
 from couler.backends.argo.client.connection import Connection
-from couler.backends.argo.client.follow import Ledger, follow, look
+from couler.backends.argo.client.follow import GONE, Ledger, follow, look
 from couler.backends.argo.client.objects import workflow_of
 from couler.backends.argo.large import stores_files
 from couler.backends.argo.names import object_name
@@ -318,7 +318,7 @@ class ArgoEngine:
             ledger = self._ledger(record, None)
             is_old = time.time() - record.created > _CREATING or record.status != "pending"
             if not ledger.write_archived(record.remote) and is_old:
-                ledger.gone()
+                ledger.gone(GONE)
         self._looked[run_id] = time.monotonic()
 
     def is_driven(self, run_id: str) -> bool:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +18,17 @@ from couler.backends.argo.client.connection import Connection
 from couler.backends.argo.client.nodes import is_offloaded
 from couler.backends.argo.client.objects import get
 from couler.backends.argo.client.snapshot import Snapshot, snapshot
+from couler.backends.remote import ledger as remote
+from couler.backends.remote.ledger import Observer
 from couler.backends.remote.retrying import AnswerError, Patience
 from couler.core.errors import EngineError, NotFoundError
 from couler.core.ir.model import Workflow
-from couler.runs import AttemptRecord, Changes, EventRecord, RunStore, StepRecord
+from couler.runs import AttemptRecord, RunRecord, RunStore, StepRecord
 from couler.runs.records import ENDED
 
 if TYPE_CHECKING:
     from couler.backends.argo.client.server import Server
 
-Observer = Callable[[EventRecord], None]
-_Stored = tuple[dict[str, StepRecord], dict[tuple[str, int], AttemptRecord], dict[str, int]]
 WATCH_SECONDS = 240
 """How long one watch lasts before it is asked for again."""
 UNWATCHED_PAUSE = 2.0
@@ -42,7 +41,7 @@ class UnknownToServerError(EngineError):
     """The cluster has a workflow object, and its argo-server has not: it is another's, or the object went meanwhile."""
 
 
-class Ledger:
+class Ledger(remote.Ledger):
     """Writes what a workflow object tells into the run store.
 
     Args:
@@ -63,26 +62,21 @@ class Ledger:
         observer: Observer | None = None,
         server: Server | None = None,
     ) -> None:
-        self.store = store
-        self.run_id = run_id
+        super().__init__(store, run_id, folder, observer)
         self.workflow = workflow
-        self.folder = folder
-        self.observer = observer
         self.server = server
-        self._cache: tuple[str, _Stored] | None = None
-        self._told: dict[str, tuple[str, int]] = {}
+        self._name = ""
+        self._earlier: dict[str, int] = {}
 
     def write(self, found: Mapping[str, Any]) -> Snapshot:
         """Write how the run stands; gives it."""
-        if self.server is not None and is_offloaded(found):
-            found = self._whole(self.server, str(found["metadata"]["name"]))
-        snap = snapshot(self.workflow, found, self.run_id)
         name = str(found["metadata"]["name"])
-        with _alone(self.folder):
-            record = self.store.run(self.run_id)
-            if record.remote == name:
-                self._compare(record.status in ENDED, name, snap)
-        self._tell(snap)
+        if self.server is not None and is_offloaded(found):
+            found = self._whole(self.server, name)
+        snap = snapshot(self.workflow, found, self.run_id)
+        if self._name != name:
+            self._name, self._known = name, None
+        self.keep(snap, lambda record: record.remote == name)
         return snap
 
     @staticmethod
@@ -102,81 +96,26 @@ class Ledger:
             self.write(found)
         return found is not None
 
-    def gone(self, message: str = GONE) -> None:
-        """The object exists no more and had not ended: so does the run."""
-        with _alone(self.folder):
-            if self.store.run(self.run_id).status in ENDED:
-                return
-            now = time.time()
-            steps = [step for step in self.store.steps(self.run_id) if step.status in ("running", "pending")]
-            ended = [
-                StepRecord(self.run_id, step.path, "cancelled", step.started, now, step.attempts) for step in steps
-            ]
-            event = EventRecord(self.run_id, now, "run-ended", data={"status": "cancelled"})
-            self.store.record(self.run_id, Changes(ended, (), [event]))
-            self.store.update_run(self.run_id, status="cancelled", ended=now, message=message)
-
-    def _compare(self, had_ended: bool, name: str, snap: Snapshot) -> None:
-        before, known, earlier = self._stored(name)
-        steps = [_with(step, earlier.get(step.path, 0)) for step in snap.steps.values()]
-        steps = [_whole(step, before, snap) if step.path in snap.partial else step for step in steps]
+    def _adapted(self, snap: remote.Snapshot) -> remote.Snapshot:
+        """The snapshot with what earlier objects of the run have left."""
+        assert isinstance(snap, Snapshot)
+        before, earlier = self._stored()[0], self._earlier
+        steps = {path: _with(step, earlier.get(path, 0)) for path, step in snap.steps.items()}
+        steps |= {path: _whole(steps[path], before, snap) for path in snap.partial if path in steps}
         attempts = [_numbered(one, earlier.get(one.path, 0)) for one in snap.attempts]
-        changed = [step for step in steps if before.get(step.path) != step]
-        fresh = [one for one in attempts if known.get((one.path, one.number)) != one]
-        ends = snap.status in ENDED and not had_ended
-        now = snap.ended or time.time()
-        events = [EventRecord(self.run_id, now, "run-ended", data={"status": snap.status})] if ends else []
-        if changed or fresh or events:
-            self.store.record(self.run_id, Changes(changed, fresh, events))
-        before.update((step.path, step) for step in changed)
-        known.update(((one.path, one.number), one) for one in fresh)
-        self._update(snap)
+        return dataclasses.replace(snap, steps=steps, attempts=attempts)
 
-    def _stored(self, name: str) -> _Stored:
-        """What the store has, and how many attempts each step had in earlier objects; read once.
+    def _stored(self) -> remote.Stored:
+        """What the store has; with it, how many attempts each step had in earlier objects is known."""
+        if self._known is None:
+            self._earlier = {}
+            for one in super()._stored()[1].values():
+                if not one.process.startswith(f"{self._name}-"):
+                    self._earlier[one.path] = max(self._earlier.get(one.path, 0), one.number)
+        return super()._stored()
 
-        Whatever another follower writes meanwhile is the same: it comes from the same object.
-        """
-        if self._cache is None:
-            steps = {step.path: step for step in self.store.steps(self.run_id)}
-            attempts = {(one.path, one.number): one for one in self.store.attempts(self.run_id)}
-            earlier: dict[str, int] = {}
-            for one in attempts.values():
-                if not one.process.startswith(f"{name}-"):
-                    earlier[one.path] = max(earlier.get(one.path, 0), one.number)
-            self._cache = name, (steps, attempts, earlier)
-        if self._cache[0] != name:
-            self._cache = None
-            return self._stored(name)
-        return self._cache[1]
-
-    def _update(self, snap: Snapshot) -> None:
-        record = self.store.run(self.run_id)
-        outputs = None if snap.outputs is None else {**record.options.get("kept_outputs", {}), **snap.outputs}
-        wanted = {
-            "status": snap.status,
-            "started": record.started or snap.started,
-            "ended": snap.ended,
-            "outputs": outputs,
-            "message": snap.message,
-        }
-        fields = {field: value for field, value in wanted.items() if getattr(record, field) != value}
-        if fields:
-            self.store.update_run(self.run_id, **fields)
-
-    def _tell(self, snap: Snapshot) -> None:
-        if self.observer is None:
-            return
-        for step in snap.steps.values():
-            state = (step.status, step.attempts)
-            if self._told.get(step.path) == state:
-                continue
-            self._told[step.path] = state
-            when = step.ended or step.started or time.time()
-            data = {"status": step.status, "message": step.message, "attempts": step.attempts}
-            if step.ended and step.started:
-                data["seconds"] = step.ended - step.started
-            self.observer(EventRecord(self.run_id, when, "step", step.path, data))
+    def _outputs(self, record: RunRecord, snap: remote.Snapshot) -> Mapping[str, Any] | None:
+        return None if snap.outputs is None else {**record.options.get("kept_outputs", {}), **snap.outputs}
 
 
 def follow(connection: Connection, name: str, ledger: Ledger) -> str:
@@ -191,7 +130,7 @@ def follow(connection: Connection, name: str, ledger: Ledger) -> str:
             found = connection.ask("GET", f"{connection.workflows}/{name}", doing=f"read '{name}'", patience=_PATIENT)
         except NotFoundError:
             if not ledger.write_archived(name):
-                ledger.gone()
+                ledger.gone(GONE)
             return ledger.store.run(ledger.run_id).status
         try:
             snap = ledger.write(found)
@@ -236,7 +175,7 @@ def _watch(connection: Connection, name: str, version: str, ledger: Ledger) -> s
             if kind == "DELETED":
                 with contextlib.suppress(UnknownToServerError):  # what is deleted, the server has not any more
                     ledger.write(found)
-                ledger.gone()
+                ledger.gone(GONE)
                 return ledger.store.run(ledger.run_id).status
             if kind in ("ADDED", "MODIFIED"):
                 snap = ledger.write(found)
@@ -248,20 +187,6 @@ def _watch(connection: Connection, name: str, version: str, ledger: Ledger) -> s
 def look(connection: Connection, name: str, ledger: Ledger) -> None:
     """Write how the run stands now."""
     ledger.write(get(connection, name))
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process of this machine at a time, where the system has such locks."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "follow.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _whole(step: StepRecord, before: Mapping[str, StepRecord], snap: Snapshot) -> StepRecord:

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from couler.backends.argo.client import nodes as data
@@ -20,6 +20,7 @@ from couler.backends.argo.exits import TEMPLATE as EXIT
 from couler.backends.argo.large import artifact_name, is_mark
 from couler.backends.argo.names import is_part, parameter_name, task_names
 from couler.backends.argo.wrappers import ITEM, NEXT, ROUND, RUN
+from couler.backends.remote import ledger as remote
 from couler.core.ir import graph
 from couler.core.ir.evaluate import ABSENT, EvaluationError, holds
 from couler.core.ir.model import FunctionTask, GroupTask, Output, OutputRef, Step, SuspendTask, Workflow
@@ -38,26 +39,14 @@ _SIGNALS = (137, 143)
 """Exit codes of processes that were ended from outside."""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """How a run stands.
+@dataclass(frozen=True)
+class Snapshot(remote.Snapshot):
+    """How a run stands; what waits has the ids of its nodes.
 
     Attributes:
-        status: As in `couler.runs.RunStatus`.
-        outputs: Of the workflow; None before its good end.
-        steps: Step instances by path; those that have not begun are not among them.
-        waiting: Path of each suspended step to the id of its node.
         partial: Maps of which only some items ran, because this run goes on with an earlier one.
     """
 
-    status: str
-    message: str
-    started: float | None
-    ended: float | None
-    outputs: Mapping[str, Any] | None
-    steps: Mapping[str, StepRecord]
-    attempts: Sequence[AttemptRecord]
-    waiting: Mapping[str, str] = field(default_factory=dict)
     partial: frozenset[str] = frozenset()
 
 
