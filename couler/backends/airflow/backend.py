@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from couler.backends.airflow.containers import KUBERNETES, MODULES, PROCESS, chosen, notes, of_run
+from couler.backends.airflow.containers import KUBERNETES, MODULES, PROCESS, chosen, files_in, notes, of_run
 from couler.backends.airflow.dag import DagFile
 from couler.backends.airflow.names import VERSIONS, dag_name, is_newest
 from couler.backends.airflow.options import check_options, note_on_others, of_dag
@@ -46,9 +46,7 @@ _NEEDS_CONTAINERS = {
     "volumes": "processes of a worker have its paths; set airflow_containers to kubernetes or docker",
     "gpu": "processes of a worker have what it has; set airflow_containers to kubernetes or docker",
 }
-_NEEDS_FILES = (
-    "pods have no folder in common; set airflow_containers to docker or process, or mount a claim as a volume"
-)
+_NEEDS_FILES = "pods have no folder in common with workers; name a claim that workers mount too: set artifacts to claim://NAME/PATH"
 
 SHIPPED = ("__init__.py", "files.py", "outside.py", "processes.py", "steps.py", "values.py", "version.py")
 LIMIT = 1 << 20
@@ -70,7 +68,7 @@ class AirflowBackend:
             refused |= _NEEDS_PODS
         if mode == PROCESS:
             refused |= _NEEDS_CONTAINERS
-        if mode == KUBERNETES:
+        if mode == KUBERNETES and not files_in(options)[1]:
             refused |= dict.fromkeys(("files", "folders", "stored_files", "stored_outputs"), _NEEDS_FILES)
         version = version or VERSIONS[0]
         if not is_newest(version):
@@ -86,7 +84,8 @@ class AirflowBackend:
             workflow: The workflow, with native features only.
             version: Version of Airflow; the newest when empty.
             options: ``airflow_containers`` (what steps run in: ``process``, a process of the worker; ``kubernetes``,
-                a pod; or ``docker``, a container), ``artifacts`` (URL of the folder for files between steps),
+                a pod; or ``docker``, a container), ``artifacts`` (URL of the folder for files between steps; pods
+                need ``claim://NAME/PATH``, a claim that workers mount at the path),
                 ``python`` (interpreter of functions in processes; that of the worker when empty), ``max_value`` (bytes
                 of JSON that one value may have), ``image`` (for functions and scripts that name none), ``namespace``
                 and ``service_account`` (of pods).
@@ -108,7 +107,7 @@ class AirflowBackend:
             "defaults": of_run(workflow, mode, options),
             "of_dag": of_dag(workflow)[0],
             "of_tasks": of_dag(workflow)[1],
-            "store": options.get("artifacts"),
+            "store": files_in(options)[0],
             "python": options.get("python"),
             "limit": _limit(options) if _limit(options) != LIMIT else None,
         }

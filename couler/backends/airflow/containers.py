@@ -41,6 +41,7 @@ RUNNING = frozenset({"Function", "Script", "Container"})
 IMAGE = "python:3.11-slim"
 """Where functions and scripts run that name no image."""
 MIB = 1 << 20
+CLAIM = "claim://"
 
 
 def chosen(options: Mapping[str, Any]) -> str:
@@ -55,6 +56,21 @@ def chosen(options: Mapping[str, Any]) -> str:
             f"steps on Airflow cannot run in '{mode}'", f"airflow_containers is one of {', '.join(MODULES)}"
         )
     return mode
+
+
+def files_in(options: Mapping[str, Any]) -> tuple[str, str]:
+    """URL of the folder for files between steps, and the claim that holds it, if there is one.
+
+    A claim is named as ``claim://NAME/PATH``, with the path at which workers mount it.
+
+    >>> files_in({"artifacts": "claim://shared/mnt/files"}), files_in({"artifacts": "s3://bucket/files"})
+    (('file:///mnt/files', 'shared'), ('s3://bucket/files', ''))
+    """
+    url = options.get("artifacts") or ""
+    if not url.startswith(CLAIM):
+        return url, ""
+    claim, _, path = url.removeprefix(CLAIM).partition("/")
+    return f"file:///{path}", claim
 
 
 def module_of(operator: str, mode: str) -> str:
@@ -102,6 +118,7 @@ def of_run(workflow: Workflow, mode: str, options: Mapping[str, Any]) -> dict[st
         found |= {
             "namespace": options.get("namespace"),
             "service_account_name": workflow.service_account or options.get("service_account"),
+            "claim": files_in(options)[1],
         }
     return {name: text(value) for name, value in found.items() if value}
 

@@ -108,7 +108,8 @@ def in_pod(task: Any, made: dict[str, Any]) -> None:
         made.update(spec)
         base = spec["spec"]["containers"][0]
         with tempfile.TemporaryDirectory() as root:
-            code, text, message = process(base, Path(root))
+            claimed = self._root() if self.claim else None
+            code, text, message = process(base, Path(root), claimed)
         state = SimpleNamespace(exit_code=code, message=message, reason="Error" if code else "Completed")
         status = SimpleNamespace(name="base", state=SimpleNamespace(terminated=state))
         self.remote_pod = SimpleNamespace(status=SimpleNamespace(container_statuses=[status], reason=None, phase=""))
@@ -125,12 +126,20 @@ def in_cluster(task: Any, made: dict[str, Any]) -> None:
     """Nothing is played: the cluster that Airflow's connection names runs the pods."""
 
 
-def process(base: Mapping[str, Any], root: Path) -> tuple[int, str, str]:
-    """The exit code of a container, what its sidecar finds, and its last message."""
+def process(base: Mapping[str, Any], root: Path, claimed: Path | None) -> tuple[int, str, str]:
+    """The exit code of a container, what its sidecar finds, and its last message.
+
+    Args:
+        base: The container.
+        root: A folder for what it has for itself.
+        claimed: What the claim of files holds.
+    """
     env: dict[str, str] = {}
     for one in base.get("env", ()):
         env[one["name"]] = expand(one["value"], env) if "value" in one else f"secret {one['valueFrom']['secretKeyRef']}"
-    there = {TMP: str(root / "tmp"), XCOM: str(root / "xcom"), MESSAGE: str(root / "message")}
+    shared = [one for one in base["volumeMounts"] if one["name"] == "couler-files"]
+    there = {one["mountPath"]: f"{claimed}/{one['subPath']}" for one in shared}
+    there |= {TMP: str(root / "tmp"), XCOM: str(root / "xcom"), MESSAGE: str(root / "message")}
     (root / "xcom").mkdir()
     (root / "message").touch()
     if "COULER_RUNNER" in env:
@@ -223,6 +232,8 @@ class Docker:
         words = [moved(word, there) for word in [*self.settings["entrypoint"], *self.settings["command"]]]
         env = {name: value if name == "COULER_RUNNER" else moved(value, there) for name, value in env.items()}
         folder = moved(self.settings["working_dir"], there)
+        for file in Path(self.mounts[f"{TMP}/given"]).iterdir():
+            file.write_text(moved(file.read_text(), there))
         self.done = subprocess.run(words, env={"PATH": os.environ["PATH"], **env}, cwd=folder, capture_output=True)
         sys.stderr.write(self.done.stderr.decode())
 

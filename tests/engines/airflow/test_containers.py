@@ -155,6 +155,34 @@ def test_results_of_functions_scripts_and_containers_come_back_as_they_are(mode:
 
 @needs_airflow
 @pytest.mark.parametrize("mode", MODES)
+def test_files_go_from_step_to_step(mode: str, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    place = f"claim://shared{tmp_path}/files"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    outputs = (
+        Output(name="near", type="file", path="near.txt"), Output(name="far", type="file", path=f"{elsewhere}/far.txt"),
+        Output(name="all", type="folder", path="all"),
+    )  # fmt: skip
+    inputs = tuple(
+        Input(name=name, type=kind, path=path, value=OutputRef(step="write", output=name))
+        for name, kind, path in (("near", "file", "in.txt"), ("far", "file", "far.txt"), ("all", "folder", "in/all"))
+    )
+    read = "def read(near, all):\n    return near.read_text() + (all / 'a.txt').read_text()\n"
+    found = played(
+        mode, tmp_path / "dags",
+        sh("write", f"echo near > near.txt; echo far > {elsewhere}/far.txt; echo a > all/a.txt", outputs=outputs),
+        sh("show", "cat in.txt far.txt in/all/a.txt", inputs=inputs),
+        function("read", read, inputs=(inputs[0], inputs[2])),
+        artifacts=place,
+    )  # fmt: skip
+    assert found["show"]["outputs"] == {"result": "near\nfar\na"}
+    assert found["read"]["outputs"] == {"result": "near\na\n"}
+    assert list((tmp_path / "files").glob("attempts/*")) == []
+
+
+@needs_airflow
+@pytest.mark.parametrize("mode", MODES)
 def test_failures_are_told_as_elsewhere(mode: str, tmp_path: Path) -> None:
     selective = Retry(limit=1, on=RetryOn(errors=("ValueError",)))
     found = played(

@@ -16,7 +16,6 @@ from docker.errors import APIError
 from docker.types import DeviceRequest, Mount
 
 from couler.runner.container import OUTPUTS, TERMINATION_LOG, WORK
-from couler.runner.function import is_file
 
 from . import processes
 from .images import GIVEN, CommandInImage, Ended, FunctionInImage, InImage, Program, ScriptInImage
@@ -55,7 +54,7 @@ class InDocker(InImage, DockerOperator):
         with self._prepared(task, program) as desk:
             try:
                 stdout = DockerOperator.execute(self, here.context)
-                return Ended(0, stdout=stdout, files=dict(self._written(program.wanted, desk)))
+                return Ended(0, stdout=stdout, files=dict(self._written(program, desk)))
             except DockerContainerFailedException:
                 state = self.cli.inspect_container(self.container["Id"])["State"]
                 message = desk.message.read_text(encoding="utf-8", errors="replace").strip()
@@ -74,7 +73,8 @@ class InDocker(InImage, DockerOperator):
             for path, text in program.given.items():
                 (desk.given / path.removeprefix(f"{GIVEN}/")).write_bytes(text.encode())
             desk.message.touch()
-            for folder in (desk.outputs, desk.work / self.working_dir):
+            own = [path.removeprefix(WORK) for path in program.folders if f"{path}/".startswith(f"{WORK}/")]
+            for folder in (desk.outputs, desk.work / self.working_dir, *(desk.work / path.lstrip("/") for path in own)):
                 folder.mkdir(parents=True, exist_ok=True)
                 folder.chmod(0o777)  # the container's user may be another
             desk.work.chmod(0o777)
@@ -92,23 +92,21 @@ class InDocker(InImage, DockerOperator):
             self._private_environment = dict(program.env)
             yield desk
 
-    def _written(self, paths: Sequence[str], desk: Desk) -> Iterator[tuple[str, bytes]]:
+    def _written(self, program: Program, desk: Desk) -> Iterator[tuple[str, bytes]]:
         """Contents of files that the container wrote; files that are outputs are put where the worker looks for them.
 
         What lies outside of the shared folders is copied out of the container.
         """
-        for path in paths:
+        for path in program.wanted:
             shared = {WORK: desk.work, OUTPUTS: desk.outputs}
             near = [
                 folder / path.removeprefix(f"{root}/") for root, folder in shared.items() if path.startswith(f"{root}/")
             ]
             with suppress(OSError, APIError):
                 yield path, near[0].read_bytes() if near else self._copied(path)
-        for output in self.outputs:
-            path = output["path"]
-            if is_file(output["type"]) and path.startswith("/") and not path.startswith(f"{WORK}/"):
-                with suppress(APIError):
-                    self._copied(path, self.place(desk.work, path).parent)
+        for path, target in program.kept.items():
+            with suppress(APIError):
+                self._copied(path, (desk.work / target.removeprefix(f"{WORK}/")).parent)
 
     def _copied(self, path: str, folder: Path | None = None) -> bytes:
         """A file of the container; with a folder it is written into that, and may be a folder."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ class Program:
         own: Whether the image's own command runs, whose standard output cannot be had.
         given: Path to the text of a file that is there before.
         wanted: Paths of files whose contents are outputs.
+        kept: Paths of files and folders outside of the step's folder that are outputs, and where they are in it then.
+        folders: Folders that are there before.
         folder: Where it starts.
     """
 
@@ -41,6 +43,8 @@ class Program:
     env: Mapping[str, str] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
     wanted: Sequence[str] = ()
+    kept: Mapping[str, str] = field(default_factory=dict)
+    folders: Sequence[str] = ()
     folder: str = WORK
 
 
@@ -76,7 +80,13 @@ class InImage(Process):
     def run(self, here: Here, task: processes.Task) -> Mapping[str, Any]:
         task.inputs = self._seen(task.inputs, task)
         program = self.program(here, task)
-        program = replace(program, folder=f"{WORK}/{self.working_dir}".rstrip("/"), env={**task.env, **program.env})
+        program = replace(
+            program,
+            folder=f"{WORK}/{self.working_dir}".rstrip("/"),
+            env={**task.env, **program.env},
+            kept=dict(self._elsewhere(task)),
+            folders=list(dict.fromkeys(folder_of(output) for output in task.outputs if output["path"])),
+        )
         ended = self.launch(here, task, program)
         if ended.code:
             raise self.failure(ended)
@@ -100,6 +110,12 @@ class InImage(Process):
             return folder / path.removeprefix(f"{WORK}/")
         return folder / f".elsewhere{path}" if path.startswith("/") else folder / path
 
+    def _elsewhere(self, task: processes.Task) -> Iterator[tuple[str, str]]:
+        for output in task.outputs:
+            path = output["path"]
+            if is_file(output["type"]) and path.startswith("/") and not path.startswith(f"{WORK}/"):
+                yield path, f"{WORK}/{self.place(task.folder, path).relative_to(task.folder)}"
+
     def _outside(self, task: processes.Task, output: Mapping[str, Any]) -> Mapping[str, Any]:
         if not is_file(output["type"]):
             return output
@@ -119,6 +135,16 @@ class InImage(Process):
         """The path in the container of a file in the folder of the step."""
         there = str(path.relative_to(folder))
         return there.removeprefix(".elsewhere") if there.startswith(".elsewhere/") else f"{WORK}/{there}"
+
+
+def folder_of(output: Mapping[str, Any]) -> str:
+    """The folder that must be there before a command can write an output.
+
+    >>> folder_of({"type": "file", "path": "a/b.txt"}), folder_of({"type": "folder", "path": "c"})
+    ('/tmp/couler/work/a', '/tmp/couler/work/c')
+    """
+    path = inside(output["path"])
+    return path if output["type"] == "folder" else path.rpartition("/")[0] or "/"
 
 
 def inside(path: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from airflow.exceptions import AirflowException
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
@@ -13,7 +15,7 @@ from airflow.providers.cncf.kubernetes.secret import Secret
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
-from couler.runner.container import OUT_OF_MEMORY
+from couler.runner.container import OUT_OF_MEMORY, WORK
 
 from . import processes
 from .images import CommandInImage, Ended, FunctionInImage, InImage, Program, ScriptInImage, inside
@@ -37,6 +39,7 @@ class Pod(InImage, KubernetesPodOperator):
         sidecars: Containers beside the step's own, as Kubernetes writes them.
         volumes: Of the pod, as Kubernetes writes them.
         volume_mounts: Where they appear in the step's own container.
+        claim: Claim that holds what lies in ``store``, a folder of the worker; by it pods have files.
     """
 
     secrets: Any
@@ -51,6 +54,7 @@ class Pod(InImage, KubernetesPodOperator):
         sidecars: Sequence[Mapping[str, Any]] = (),
         volumes: Sequence[Mapping[str, Any]] = (),
         volume_mounts: Sequence[Mapping[str, Any]] = (),
+        claim: str = "",
         **arguments: Any,
     ) -> None:
         arguments.setdefault("log_pod_spec_on_failure", False)
@@ -60,6 +64,7 @@ class Pod(InImage, KubernetesPodOperator):
         self.sidecars = [dict(one) for one in sidecars]
         self.storage = [dict(one) for one in volumes]
         self.mounts = [dict(one) for one in volume_mounts]
+        self.claim = claim
         self.variables: Mapping[str, tuple[str, str]] = self.secrets
         self.secrets = []
         self.given = self.env_vars
@@ -69,8 +74,19 @@ class Pod(InImage, KubernetesPodOperator):
         """Nothing: the cluster gives secrets to the pod, and workers never see them."""
         return {}
 
+    def desk(self) -> AbstractContextManager[Path]:
+        """The folder of one attempt: with a claim, one that the pod has too."""
+        if not self.claim:
+            return super().desk()
+        attempts = self._root() / "attempts"
+        attempts.mkdir(parents=True, exist_ok=True)
+        return processes.folder_of(self.step, attempts)
+
+    def _root(self) -> Path:
+        return Path(unquote(urlsplit(self.store).path))
+
     def launch(self, here: Here, task: processes.Task, program: Program) -> Ended:
-        self.prepare(here, program, 2 * task.limit)
+        self.prepare(here, program, 2 * task.limit, task.folder)
         try:
             KubernetesPodOperator.execute(self, here.context)
         except (AirflowException, ApiException) as error:
@@ -90,8 +106,10 @@ class Pod(InImage, KubernetesPodOperator):
             path: found[str(index)] for index, path in paths.items() if str(index) in found
         })  # fmt: skip
 
-    def prepare(self, here: Here, program: Program, most: int) -> None:
+    def prepare(self, here: Here, program: Program, most: int, folder: Path) -> None:
         """Say what the pod runs, what it is given, and what it has."""
+        if self.claim:
+            folder.chmod(0o777)  # the container's user may be another
         files = dict(_pieces(program.given))
         size = sum(map(len, [*files.values(), *program.env.values(), *program.command]))
         if size > MOST:
@@ -108,9 +126,9 @@ class Pod(InImage, KubernetesPodOperator):
         self.env_vars = [*given, *own]
         self.secrets = [Secret("env", name, *secret) for name, secret in self.variables.items()]
         self.container_resources = k8s.V1ResourceRequirements(**self._amounts(here)) if self.amounts else None
-        self.pod_template_dict = self._template(program)
+        self.pod_template_dict = self._template(program, folder)
 
-    def _template(self, program: Program) -> dict[str, Any]:
+    def _template(self, program: Program, folder: Path) -> dict[str, Any]:
         """The pod that everything else is merged into: its storage, and the containers beside the step's own."""
         template = dict(self.pod_template_dict or {})
         spec = dict(template.get("spec", {}))
@@ -120,11 +138,23 @@ class Pod(InImage, KubernetesPodOperator):
             source = {"secretName": name, "items": [{"key": key, "path": "value"}]}
             volumes.append({"name": f"secret-{index}", "secret": source})
             mounts.append({"name": f"secret-{index}", "mountPath": inside(path), "subPath": "value", "readOnly": True})
+        if self.claim:
+            volumes.append({"name": "couler-files", "persistentVolumeClaim": {"claimName": self.claim}})
+            mounts += self._files(folder)
         base = {"name": self.base_container_name, **base, "volumeMounts": [*base.get("volumeMounts", ()), *mounts]}
         if program.own:
             base["workingDir"] = program.folder
         spec |= {"containers": [base, *others, *self.sidecars], "volumes": [*spec.get("volumes", ()), *volumes]}
         return {"apiVersion": "v1", "kind": "Pod", **template, "spec": spec}
+
+    def _files(self, folder: Path) -> Iterator[dict[str, Any]]:
+        """Mounts of the folder of the step, and of files that appear outside of it."""
+        under = folder.relative_to(self._root())
+        yield {"name": "couler-files", "mountPath": WORK, "subPath": str(under)}
+        for file in sorted(folder.rglob(".elsewhere/**/*")):
+            if file.is_file():
+                path = f"/{file.relative_to(folder / '.elsewhere')}"
+                yield {"name": "couler-files", "mountPath": path, "subPath": str(under / file.relative_to(folder))}
 
     def _amounts(self, here: Here) -> dict[str, dict[str, str]]:
         """Requests and limits; after running out of memory with more of it."""
@@ -191,11 +221,13 @@ def script(program: Program, most: int) -> str:
         names = [f"COULER_GIVEN_{index}_{piece}" for piece in range(len(_cut(text)))]
         whole = "".join(f"${{{name}}}" for name in names)
         lines += [f'put {shlex.quote(path)} "{whole}"', f"unset {' '.join(names)}"]
-    folders = [program.folder, *(path.rpartition("/")[0] for path in program.wanted)]
-    lines.append("mkdir -p " + " ".join(shlex.quote(one) for one in dict.fromkeys(folders) if one))
+    lines.append(f"mkdir -p {shlex.join([program.folder, *program.folders])}")
     lines.append(f"cd {shlex.quote(program.folder)} || exit 1")
     lines.append('{ "$@"; echo $? > "$x/code"; } < /dev/null | tee "$x/stdout"')
     lines.append('code=$(cat "$x/code"); [ "$code" = 0 ] || exit "$code"')
+    for path, target in program.kept.items():
+        put = f"mkdir -p {shlex.quote(target.rpartition('/')[0])} && cp -R {shlex.quote(path)} {shlex.quote(target)}"
+        lines.append(f"if [ -e {shlex.quote(path)} ]; then {put} || exit 1; fi")
     lines.append(f"hex() {{ head -c {most} \"$1\" | od -An -v -tx1 | tr -d ' \\n'; }}")
     lines.append('{ printf \'{"stdout":"\'; hex "$x/stdout"; printf \'"\'')
     for index, path in enumerate(program.wanted):

@@ -61,9 +61,9 @@ class Task:
 
 
 @contextmanager
-def folder_of(step: str) -> Iterator[Path]:
+def folder_of(step: str, under: Path | None = None) -> Iterator[Path]:
     """An empty folder for one attempt, removed at its end."""
-    path = Path(tempfile.mkdtemp(prefix=f"{step[:40].replace('/', '-')}-"))
+    path = Path(tempfile.mkdtemp(prefix=f"{step[:40].replace('/', '-')}-", dir=under))
     try:
         yield path
     finally:

@@ -12,6 +12,7 @@ import random
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -440,7 +441,7 @@ class Process(Step):
         yield from self.env.values()
 
     def perform(self, here: Here) -> Mapping[str, Any]:
-        with processes.folder_of(self.step) as folder:
+        with self.desk() as folder:
             task = self.task(here, folder)
             outputs = dict(self.run(here, task))
             for output in self.outputs:
@@ -468,6 +469,10 @@ class Process(Step):
             self.step, folder, inputs, list(takes), self.outputs, env, self.limit, self.python, self.packages,
             self.working_dir,
         )  # fmt: skip
+
+    def desk(self) -> AbstractContextManager[Path]:
+        """The folder of one attempt, while it lasts."""
+        return processes.folder_of(self.step)
 
     def place(self, folder: Path, path: str) -> Path:
         """Where a file lies that has this path for the step."""
