@@ -77,6 +77,17 @@ def write(text: str, data: couler.OutFile = couler.out("data.txt")) -> None:
     data.write_text(text)
 
 
+@couler.step
+def speaks(folder: str) -> None:
+    import time
+    from pathlib import Path
+
+    print("one", flush=True)  # noqa: T201
+    while not Path(folder, "wake").exists():
+        time.sleep(0.1)
+    print("two")  # noqa: T201
+
+
 def named(declare: Any) -> Workflow:
     """A workflow with a name of its own, because tests share the Airflow."""
     made: Workflow = couler.workflow(name=f"client-{uuid.uuid4().hex[:8]}")(declare).build()
@@ -214,6 +225,18 @@ def test_who_follows_may_go_and_come_back(place: Place, tmp_path: Path) -> None:
     assert follower.returncode == 130, text
     (tmp_path / "wake").touch()
     assert "result: awake" in place.say("wait", run.id)
+
+
+def test_logs_are_followed_while_they_are_written(place: Place, tmp_path: Path) -> None:
+    def speaking(folder: str) -> couler.Output:
+        return speaks(folder)
+
+    run = place.submit(named(speaking), {"folder": str(tmp_path)})
+    lines = run.logs(follow=True)
+    assert next(lines) == ("speaks", "one")
+    assert run.status == "running"
+    (tmp_path / "wake").touch()
+    assert list(lines) == [("speaks", "two")]
 
 
 # --- DAG files -------------------------------------------------------------------------------------------------------
