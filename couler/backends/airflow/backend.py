@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from couler.backends.airflow.containers import KUBERNETES, MODULES, PROCESS, chosen, files_in, notes, of_run
+from couler.backends.airflow.containers import problems as of_containers
 from couler.backends.airflow.dag import DagFile
 from couler.backends.airflow.names import VERSIONS, dag_name, is_newest
 from couler.backends.airflow.options import check_options, note_on_others, of_dag
@@ -119,7 +120,7 @@ class AirflowBackend:
         documents |= {f"{package}/sources/{file}": text for file, text in sources.files.items()}
         documents[f"{package}/.airflowignore"] = "*\n"
         said = (*note_on_others(workflow), *notes(workflow, mode))
-        return Emitted(documents, said, problems(workflow, version))
+        return Emitted(documents, said, (*problems(workflow, version), *of_containers(workflow, mode)))
 
     def engine(self, options: Mapping[str, Any]) -> Engine:
         """The engine, with its server."""

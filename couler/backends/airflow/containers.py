@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from couler.backends.airflow.attributes import told
 from couler.backends.airflow.expressions import flag, mapping, sequence
 from couler.backends.pods import container_resources, placement, volume_source
 from couler.core.errors import EngineError
-from couler.core.ir.graph import walk
+from couler.core.ir.graph import references, references_in, walk
 from couler.core.ir.json import thaw
 from couler.core.ir.model import (
     ContainerTask,
@@ -17,11 +18,13 @@ from couler.core.ir.model import (
     GroupTask,
     JobPredicate,
     JobTask,
+    OutputRef,
     Resources,
     ScriptTask,
     Sidecar,
     Step,
     SuspendTask,
+    Value,
     Volume,
     Workflow,
 )
@@ -68,7 +71,7 @@ def files_in(options: Mapping[str, Any]) -> tuple[str, str]:
     """
     url = options.get("artifacts") or ""
     if not url.startswith(CLAIM):
-        return url, ""
+        return Path(url).absolute().as_uri() if url and "://" not in url else url, ""
     claim, _, path = url.removeprefix(CLAIM).partition("/")
     return f"file:///{path}", claim
 
@@ -121,6 +124,33 @@ def of_run(workflow: Workflow, mode: str, options: Mapping[str, Any]) -> dict[st
             "claim": files_in(options)[1],
         }
     return {name: text(value) for name, value in found.items() if value}
+
+
+def problems(workflow: Workflow, mode: str) -> Iterator[str]:
+    """What cannot be where steps run: a pod that runs its image's own command gives nothing."""
+    if mode != KUBERNETES:
+        return
+    read = set(_read(workflow))
+    for path, step in walk(workflow):
+        if isinstance(step.task, ContainerTask) and not step.task.command:
+            if step.sidecars:
+                yield f"step '{path}' has no command, so nobody sees its end beside its sidecars; give it a command"
+            elif path in read or step.outputs:
+                yield f"step '{path}' has no command, so its outputs cannot be had from its pod; give it a command"
+
+
+def _read(workflow: Workflow) -> Iterator[str]:
+    """Paths of steps whose outputs others read."""
+    for path, step in walk(workflow):
+        scope = path.rpartition("/")[0]
+        yield from _in_scope(scope, references(step))
+        if isinstance(step.task, GroupTask):
+            yield from _in_scope(path, [ref for one in step.task.outputs for ref in references_in(one.value)])
+    yield from _in_scope("", [ref for one in workflow.outputs for ref in references_in(one.value)])
+
+
+def _in_scope(scope: str, refs: Iterable[Value]) -> Iterator[str]:
+    return (f"{scope}/{ref.step}".lstrip("/") for ref in refs if isinstance(ref, OutputRef))
 
 
 def notes(workflow: Workflow, mode: str) -> Iterator[str]:

@@ -345,6 +345,14 @@ def test_processes_say_what_they_leave_to_the_worker() -> None:
     assert 'resources={"ram": 1024}' in emitted.documents["w.py"]
 
 
+def test_outputs_of_an_image_s_own_command_cannot_be_had_from_a_pod() -> None:
+    own = Step(name="own", task=ContainerTask(image="tool:1", args=(value("x"),)))
+    reader = sh("show", "true", OutputRef(step="own", output="result"))
+    for steps, told in (((own,), ()), ((own, reader), ("step 'own' has no command, so its outputs cannot be had",))):
+        found = AirflowBackend().compile(Workflow(name="w", steps=steps), options={"airflow_containers": "kubernetes"})
+        assert [one[: len(text)] for one, text in zip(found.problems, told, strict=True)] == list(told)
+
+
 def test_a_new_volume_that_steps_share_is_refused_with_what_to_do() -> None:
     step = sh("show", "true", volumes=(Volume(path="/new", source="new_claim", name="shared", size="1Gi"),))
     with pytest.raises(EngineError, match="no claims that outlive a pod"):
