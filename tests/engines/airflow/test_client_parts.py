@@ -182,8 +182,9 @@ def test_what_is_submitted_has_no_schedule_and_files_need_a_place() -> None:
         documents_of(workflow, {})
     text = documents_of(workflow, {"dags": "/srv/dags"})["w.py"]
     assert "schedule=None" in text
-    assert store_of({"dags": "/srv/dags"}) == "file:///srv/couler-files"
-    assert store_of({"dags": "/srv/dags", "artifacts": "s3://b/f"}) == "s3://b/f"
+    in_pods = {"dags": "/srv/dags", "airflow_containers": "kubernetes"}
+    assert store_of(in_pods) == ""
+    assert store_of({**in_pods, "artifacts": "claim://shared/mnt/files"}) == "file:///mnt/files"
 
 
 def test_stored_files_and_folders_come_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from couler.backends.airflow.backend import AirflowBackend
-from couler.core.errors import ConfigError
+from couler.backends.airflow.containers import KUBERNETES, chosen, files_in
+from couler.core.errors import ConfigError, EngineLimitError
 from couler.core.ir.features import features_of
 from couler.core.ir.model import Workflow
 
@@ -19,21 +20,31 @@ def documents_of(workflow: Workflow, options: Mapping[str, Any]) -> Mapping[str,
         EngineError: It cannot be compiled, or Airflow could not finish it.
         ConfigError: It has files, and there is no place for them.
     """
-    store = store_of(options)
-    if not store and "files" in features_of(workflow):
+    artifacts = _artifacts(options)
+    if not artifacts and "files" in features_of(workflow):
         raise ConfigError(
             f"workflow '{workflow.name}' has files, and there is no place where all workers reach them",
             "couler config set artifacts s3://BUCKET/FOLDER, or a folder that they share",
         )
     unscheduled = workflow.model_copy(update={"schedule": None})
-    return (
-        AirflowBackend().compile(unscheduled, options.get("version") or "", {**options, "artifacts": store}).documents
-    )
+    version = str(options.get("version") or "")
+    made = AirflowBackend().compile(unscheduled, version, {**options, "artifacts": artifacts})
+    if made.problems:
+        raise EngineLimitError(workflow.name, "airflow", made.problems)
+    return made.documents
 
 
 def store_of(options: Mapping[str, Any]) -> str:
-    """URL of the folder for files between steps; empty when there is none."""
-    artifacts = str(options.get("artifacts") or "")
-    if artifacts:
-        return artifacts if "://" in artifacts else Path(artifacts).absolute().as_uri()
-    return (Path(options["dags"]).parent / "couler-files").as_uri() if options.get("dags") else ""
+    """URL of the folder for files between steps, as workers see it; empty when there is none.
+
+    >>> store_of({"dags": "/srv/dags"}), store_of({"artifacts": "s3://bucket/files"})
+    ('file:///srv/couler-files', 's3://bucket/files')
+    """
+    return files_in({"artifacts": _artifacts(options)})[0]
+
+
+def _artifacts(options: Mapping[str, Any]) -> str:
+    """The setting; without it a folder beside the DAGs folder, which processes of workers reach and pods do not."""
+    if options.get("artifacts") or not options.get("dags") or chosen(options) == KUBERNETES:
+        return str(options.get("artifacts") or "")
+    return (Path(options["dags"]).parent / "couler-files").as_uri()
