@@ -18,7 +18,7 @@ from couler.backends.airflow.client.logs import lines_of
 from couler.backends.airflow.client.retry import to_repeat
 from couler.backends.airflow.client.rounds import goes_on
 from couler.backends.airflow.client.snapshot import STOPPED, Found, Instance, snapshot
-from couler.core.errors import ArtifactError, ConfigError
+from couler.core.errors import ArtifactError, ConfigError, EngineError
 from couler.core.ir.model import (
     Compare,
     Constant,
@@ -185,6 +185,12 @@ def test_what_is_submitted_has_no_schedule_and_files_need_a_place() -> None:
     in_pods = {"dags": "/srv/dags", "airflow_containers": "kubernetes"}
     assert store_of(in_pods) == ""
     assert store_of({**in_pods, "artifacts": "claim://shared/mnt/files"}) == "file:///mnt/files"
+
+
+def test_runs_are_started_on_airflow_3_only() -> None:
+    with pytest.raises(EngineError, match="not on 2.11") as caught:
+        documents_of(Workflow(name="w", steps=(Step(name="a", task=TASK),)), {"version": "2.11"})
+    assert "couler compile --engine airflow@2.11" in caught.value.hint
 
 
 def test_stored_files_and_folders_come_whole_or_not_at_all(tmp_path: Path) -> None:

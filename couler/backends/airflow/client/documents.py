@@ -8,7 +8,8 @@ from typing import Any
 
 from couler.backends.airflow.backend import AirflowBackend
 from couler.backends.airflow.containers import KUBERNETES, chosen, files_in
-from couler.core.errors import ConfigError, EngineLimitError
+from couler.backends.airflow.names import is_newest
+from couler.core.errors import ConfigError, EngineError, EngineLimitError
 from couler.core.ir.features import features_of
 from couler.core.ir.model import Workflow
 
@@ -20,6 +21,12 @@ def documents_of(workflow: Workflow, options: Mapping[str, Any]) -> Mapping[str,
         EngineError: It cannot be compiled, or Airflow could not finish it.
         ConfigError: It has files, and there is no place for them.
     """
+    version = str(options.get("version") or "")
+    if version and not is_newest(version):
+        raise EngineError(
+            f"couler starts runs on Airflow 3, and not on {version}",
+            f"`couler compile --engine airflow@{version} --output DAGS_FOLDER` writes the files",
+        )
     artifacts = _artifacts(options)
     if not artifacts and "files" in features_of(workflow):
         raise ConfigError(
@@ -27,7 +34,6 @@ def documents_of(workflow: Workflow, options: Mapping[str, Any]) -> Mapping[str,
             "couler config set artifacts s3://BUCKET/FOLDER, or a folder that they share",
         )
     unscheduled = workflow.model_copy(update={"schedule": None})
-    version = str(options.get("version") or "")
     made = AirflowBackend().compile(unscheduled, version, {**options, "artifacts": artifacts})
     if made.problems:
         raise EngineLimitError(workflow.name, "airflow", made.problems)
