@@ -188,7 +188,7 @@ def test_what_is_submitted_has_no_schedule_and_files_need_a_place() -> None:
 
 
 def test_runs_are_started_on_airflow_3_only() -> None:
-    with pytest.raises(EngineError, match="not on 2.11") as caught:
+    with pytest.raises(EngineError, match=r"not on 2\.11") as caught:
         documents_of(Workflow(name="w", steps=(Step(name="a", task=TASK),)), {"version": "2.11"})
     assert "couler compile --engine airflow@2.11" in caught.value.hint
 
