@@ -134,15 +134,21 @@ class Connection:
         return persist(lambda: self._send("GET", f"{API}{place}", None, ""), patience, self.waiting)
 
     def pages(
-        self, path: str, key: str, query: Query | None = None, doing: str = "", patience: Patience | None = None
+        self,
+        path: str,
+        key: str,
+        query: Query | None = None,
+        doing: str = "",
+        patience: Patience | None = None,
+        most: int | None = None,
     ) -> list[dict[str, Any]]:
-        """All entries of a list, page by page."""
+        """The entries of a list, page by page: all, or at least ``most`` if there are so many."""
         found: list[dict[str, Any]] = []
         while True:
             asked = {**(query or {}), "limit": str(PAGE), "offset": str(len(found))}
             page = self.ask("GET", path, query=asked, doing=doing, patience=patience)
             found += page[key]
-            if not page[key] or len(found) >= page["total_entries"]:
+            if not page[key] or len(found) >= page["total_entries"] or (most is not None and len(found) >= most):
                 return found
 
     def _known_token(self) -> str:

@@ -115,18 +115,9 @@ def delete(connection: Connection, dag: str, run_id: str) -> None:
 
 def listed(connection: Connection, limit: int) -> list[dict[str, Any]]:
     """DAG runs that couler started, from anywhere, newest first."""
-    query = {"tags": "couler"}
-    dags = [one["dag_id"] for one in connection.pages(path("dags"), "dags", query, "list DAGs")]
-    found: list[dict[str, Any]] = []
-    offset = 0
-    while dags and len(found) < limit:
-        body = {"dag_ids": dags, "order_by": "-run_after", "page_offset": offset, "page_limit": 100}
-        page = connection.ask("POST", path("dags", "~", "dagRuns", "list"), body, doing="list runs")["dag_runs"]
-        found += [one for one in page if _mark(one)]
-        offset += len(page)
-        if len(page) < 100:
-            break
-    return found[:limit]
+    query = {"conf_contains": MARK, "order_by": "-run_after"}
+    found = connection.pages(path("dags", "~", "dagRuns"), "dag_runs", query, "list runs", most=limit)
+    return [one for one in found if _mark(one)][:limit]
 
 
 def search(connection: Connection, reference: str) -> dict[str, Any]:
