@@ -241,8 +241,8 @@ def _references(
             continue
         found: list[Reference] = []
         for parameter in call.parameters:
-            value = text(parameter.get("value"))
-            if ".outputs." not in value:
+            value = parameter.get("value")
+            if type(value) is not str or ".outputs." not in value:
                 continue
             lone = PLAIN_TAG.fullmatch(value)
             if (lone is None or lone[1] in producers) and (references := _in_text(value, producers)):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, Final
 
 from couler.backends.argo.preflight.reading import WITH_PODS, Call, Document, Fields, Template, mapping, mappings, text
@@ -112,24 +113,37 @@ def leading_digits(document: Document) -> Iterator[tuple[str, str]]:
 
 def values_and_files(document: Document) -> Iterator[tuple[str, str]]:
     """Names of parameters and artifacts that the schema refuses."""
-    for where, what, names in _named_parts(document):
+    for where, what, names in _suspect_parts(document):
         rule = VALUE_NAME if what == "parameter" else FILE_NAME
         for name in names:
             if not (isinstance(name, str) and rule.fullmatch(name)):
                 yield where, f"the {what} is called {name!r}, and may have letters, digits, hyphens and _ only"
 
 
-def _named_parts(document: Document) -> list[tuple[str, str, list[Any]]]:
-    """Where, what, and the names of the parameters or artifacts there."""
-    found: list[tuple[str, str, list[Any]]] | None = document.remembered.get("named parts")
+def _suspect_parts(document: Document) -> list[tuple[str, str, list[Any]]]:
+    """Where, what, and the names of the parameters or artifacts there, where these are not plainly good."""
+    found: list[tuple[str, str, list[Any]]] | None = document.remembered.get("suspect parts")
     if found is None:
-        parts = ((where, what, [part.get("name") for part in parts]) for where, what, parts in _parts(document))
-        found = document.remembered["named parts"] = [part for part in parts if part[2]]
+        named = ((where, what, [part.get("name") for part in parts]) for where, what, parts in _parts(document))
+        found = document.remembered["suspect parts"] = [part for part in named if not _are_plain(part[2])]
     return found
 
 
+def _are_plain(names: list[Any]) -> bool:
+    """Whether each is a good name that stands there once."""
+    texts = [name for name in names if type(name) is str and VALUE_NAME.fullmatch(name)]
+    return len(set(texts)) == len(names)
+
+
+def _name_plainly(calls: Iterable[Call]) -> bool:
+    """As `_are_plain`, of all parameters of calls that hold nothing but names and texts."""
+    names = [[parameter["name"] for parameter in call.parameters] for call in calls]
+    every = set(chain.from_iterable(names))
+    return _are_plain([*every]) and sum(map(len, map(set, names))) == sum(map(len, names))
+
+
 def _parts(document: Document) -> Iterator[tuple[str, str, list[Fields]]]:
-    """Where, what, and the parameters or artifacts there."""
+    """Where, what, and the parameters or artifacts there; without those of calls that are plainly good."""
     yield "arguments", "parameter", document.arguments
     yield "arguments", "artifact", mappings(mapping(document.spec.get("arguments")).get("artifacts"))
     for template in document.templates:
@@ -138,6 +152,8 @@ def _parts(document: Document) -> Iterator[tuple[str, str, list[Fields]]]:
         for side in ("inputs", "outputs"):
             if side in template.data:
                 yield template.where, "artifact", mappings(mapping(template.data[side]).get("artifacts"))
+        if template.handed_on is not None and _name_plainly(template.calls):
+            continue
         for call in template.calls:
             if call.parameters:
                 yield call.where, "parameter", call.parameters
@@ -152,8 +168,8 @@ def twice(document: Document) -> Iterator[tuple[str, str]]:
     for template in document.templates:
         for name, count in _repeated([call.name for call in template.calls]):
             yield template.where, f"{count} tasks are called {name!r}"
-    for where, what, names in _named_parts(document):
-        for name, count in _repeated([text(name) for name in names]) if len(names) > 1 else ():
+    for where, what, names in _suspect_parts(document):
+        for name, count in _repeated([text(name) for name in names]):
             yield where, f"{count} {what}s are called {name!r}"
 
 

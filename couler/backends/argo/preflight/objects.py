@@ -92,7 +92,8 @@ _OTHERS: Final = frozenset(("annotations", "inline", "labels", "parameters", "pl
 
 def names(document: Document) -> Iterator[tuple[str, str]]:
     """Names of objects that no object can have."""
-    for where, data in _parts(document, document.data):
+    parts = [("", document.data), *((template.where, template.rest) for template in document.templates)]
+    for where, data in parts:
         for place, fields in _mappings(data):
             holder = place.rpartition(".")[2]
             if holder not in _HOLDERS and _FIELDS.isdisjoint(fields):
@@ -112,7 +113,8 @@ def _wrong(name: str, form: Form) -> str:
 def affinities(document: Document) -> Iterator[tuple[str, str]]:
     """Affinities with unknown fields, without required ones, or with operators that do not exist."""
     version = ".".join(map(str, document.version))
-    for where, data in _parts(document, document.spec):
+    parts = [("", document.spec), *((template.where, template.data) for template in document.templates)]
+    for where, data in parts:
         affinity = mapping(data.get("affinity"))
         yield from ((where, f"affinity.{problem}") for problem in problems_of("Affinity", affinity, version))
         for place, fields in _mappings(affinity, "affinity"):
@@ -125,12 +127,6 @@ def affinities(document: Document) -> Iterator[tuple[str, str]]:
                 yield where, f"{place} has the operator {operator!r}, which is none of {', '.join(WORDS[part])}"
             if operator in ("In", "NotIn") and part in WORDS and not fields.get("values"):
                 yield where, f"{place} has the operator {operator!r} and no 'values'"
-
-
-def _parts(document: Document, whole: Fields) -> Iterator[tuple[str, Fields]]:
-    """Where and what: the whole, which is read without its templates, and each template."""
-    yield "", whole
-    yield from ((template.where, template.data) for template in document.templates)
 
 
 def _mappings(value: Any, place: str = "") -> list[tuple[str, Fields]]:

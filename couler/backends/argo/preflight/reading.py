@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Iterator, KeysView, Mapping
+from collections.abc import Iterable, Iterator, KeysView, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -104,6 +104,15 @@ class Template:
     """Names of the templates that its calls run."""
     fields_of_calls: frozenset[Any]
     """Every field that one of its calls has."""
+    handed_on: str | None
+    """What its calls give as arguments, one text after another; None where a call holds more than names and texts."""
+
+    @property
+    def rest(self) -> Fields:
+        """Its data without those tasks that hold nothing but names and texts."""
+        if self.handed_on is None or "dag" not in self.data:
+            return self.data
+        return {**self.data, "dag": {**mapping(self.data["dag"]), "tasks": ()}}
 
     @property
     def is_parent(self) -> bool:
@@ -207,7 +216,12 @@ class Document:
     @functools.cached_property
     def given(self) -> list[Value]:
         """Arguments of calls and hooks, where tags are meant, but for printable texts without expressions."""
-        holders = [(call.where, call.parameters) for template in self.templates for call in template.calls]
+        holders = [
+            (call.where, call.parameters)
+            for template in self.templates
+            if template.handed_on is None or not _is_plain(template.handed_on)
+            for call in template.calls
+        ]
         for where, holder in self.hook_holders:
             for name, hook in mapping(holder["hooks"]).items():
                 place = f"{where}, hook {name}" if where else f"hook {name}"
@@ -268,12 +282,29 @@ def _templates(spec: Fields) -> Iterator[Template]:
         inputs, outputs = (mappings(mapping(data.get(side)).get("parameters")) for side in ("inputs", "outputs"))
         called = dict.fromkeys([_name_of_called(call) for call in calls]).keys()
         fields = frozenset().union(*[call.data for call in calls])
-        yield Template(name, where, data, calls, inputs, outputs, called, fields)
+        yield Template(name, where, data, calls, inputs, outputs, called, fields, _handed_on(calls, fields))
         waiting += [
             (_inline_name(call), call.where, call.data["inline"])
             for call in (reversed(calls) if "inline" in fields else ())
             if isinstance(call.data.get("inline"), Mapping)
         ]
+
+
+_USUAL: Final = frozenset(("name", "template", "depends", "when", "arguments"))
+BETWEEN: Final = " | "
+"""What stands between texts that are searched together, so that no tag is found over the end of one."""
+
+
+def _handed_on(calls: Iterable[Call], fields: frozenset[Any]) -> str | None:
+    """See `Template`."""
+    parameters = [parameter for call in calls for parameter in call.parameters]
+    arguments = [call.data["arguments"] for call in calls if "arguments" in call.data]
+    try:
+        is_usual = fields <= _USUAL and frozenset().union(*arguments) <= {"parameters"}
+        _, values = (BETWEEN.join([parameter[field] for parameter in parameters]) for field in ("name", "value"))
+    except (KeyError, TypeError):  # a parameter has no name or value, or one that is no text
+        return None
+    return values if is_usual and sum(map(len, parameters)) == 2 * len(parameters) else None
 
 
 def _name_of_called(call: Call) -> str:

@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from couler.backends.argo.preflight.reading import Document, Template, mapping, mappings, text
+from couler.backends.argo.preflight.reading import BETWEEN, Document, Template, mapping, mappings, text
 
-_TAG: Final = re.compile(r"\{\{\s*(?:(steps|tasks)\.([^.}\s]+)\.|inputs\.(parameters|artifacts)\.([^.}\s]+)\s*\}\})")
+_CALL: Final = re.compile(r"\{\{\s*((?:steps|tasks)\.[^.}\s]+)\.")
+_INPUT: Final = re.compile(r"\{\{\s*inputs\.((?:parameters|artifacts)\.[^.}\s]+)\s*\}\}")
 _OF_WORKFLOW: Final = re.compile(r"\{\{\s*workflow\.parameters\.([^.}\s]+)\s*\}\}")
-_BETWEEN: Final = "}\n"
-"""What stands between texts that are searched together, so that no tag is found over the end of one."""
 
 
 def broken(document: Document) -> Iterator[tuple[str, str]]:
@@ -20,26 +19,28 @@ def broken(document: Document) -> Iterator[tuple[str, str]]:
     known = {text(one.get("name")) for one in document.arguments} if is_whole else None
     for template in document.templates:
         texts: list[str] = []
-        _gather(template.data, texts)
+        _gather(template.rest, texts)
+        if template.handed_on is not None:
+            texts.append(template.handed_on)
+            names = BETWEEN.join([part for call in template.calls for part in (call.name, call.template, call.depends)])
+            conditions = [text(call.data["when"]) for call in template.calls if "when" in call.data]
+            texts += [part for part in (names, *conditions) if "{{" in part]
         if not texts:
             continue
-        whole = _BETWEEN.join(texts)
-        calls = {(f"{call.kind}s", call.name) for call in template.calls}
-        inputs = {kind: _names(template, kind) for kind in ("parameters", "artifacts")}
-        missing: dict[str, None] = {}
-        for kind_of_call, call, kind, name in _TAG.findall(whole):
-            if call and (kind_of_call, call) not in calls:
-                missing[f"a tag names '{kind_of_call}.{call}', which this template does not have"] = None
-            elif kind and name not in inputs[kind]:
-                missing[f"a tag names the input {name!r}, which this template does not have"] = None
-        for name in _OF_WORKFLOW.findall(whole):
-            if known is not None and name not in known:
-                missing[f"a tag names the parameter {name!r}, which the workflow does not have"] = None
-        yield from ((template.where, what) for what in missing)
+        whole = BETWEEN.join(texts)
+        calls = {f"{call.kind}s.{call.name}" for call in template.calls}
+        for call in sorted(set(_CALL.findall(whole)) - calls):
+            yield template.where, f"a tag names {call!r}, which this template does not have"
+        inputs = {f"{kind}.{name}" for kind in ("parameters", "artifacts") for name in _names(template, kind)}
+        for kind_and_name in sorted(set(_INPUT.findall(whole)) - inputs):
+            name = kind_and_name.partition(".")[2]
+            yield template.where, f"a tag names the input {name!r}, which this template does not have"
+        for name in sorted(set(_OF_WORKFLOW.findall(whole)) - known) if known is not None else ():
+            yield template.where, f"a tag names the parameter {name!r}, which the workflow does not have"
 
 
-def _names(template: Template, kind: str) -> set[str]:
-    return {text(one.get("name")) for one in mappings(mapping(template.data.get("inputs")).get(kind))}
+def _names(template: Template, kind: str) -> list[str]:
+    return [text(one.get("name")) for one in mappings(mapping(template.data.get("inputs")).get(kind))]
 
 
 def _gather(value: Any, texts: list[str]) -> None:
