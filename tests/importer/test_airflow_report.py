@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -132,8 +135,8 @@ def test_a_variable_in_a_function_is_a_secret() -> None:
 
 
 def test_functions_that_need_the_context_or_airflow_are_told() -> None:
-    pushing = imported("@task\ndef t(ti=None):\n    ti.xcom_push(key='k', value=1)\nt()")
-    assert losses(pushing) == [("AIRFLOW040", "ti in t")]
+    trying = imported("@task\ndef t(ti=None):\n    return ti.try_number\nt()")
+    assert losses(trying) == [("AIRFLOW040", "ti in t")]
     asking = imported(
         "@task\ndef t():\n    from airflow.sdk import get_current_context\n    get_current_context()\nt()"
     )
@@ -146,6 +149,27 @@ def test_a_function_of_another_module_is_called_where_the_step_runs(tmp_path: Pa
     assert losses(found) == []
     run = driver.run(found.workflows[0], root=tmp_path / ".couler")
     assert run.steps["t"].outputs == {"result": "[\n 1\n]"}
+
+
+@pytest.mark.parametrize("given", ["ti", "**context"])
+def test_what_a_function_pushes_is_part_of_its_result(given: str, tmp_path: Path) -> None:
+    handle = 'context["ti"]' if given == "**context" else "ti"
+    body = f"""
+def count(word, {given}):
+    {handle}.xcom_push(key="letters", value=len(word))
+    return word.upper()
+def tell(ti):
+    return [ti.xcom_pull(task_ids="count", key="letters"), ti.xcom_pull(task_ids="count")]
+counted = PythonOperator(task_id="count", python_callable=count, op_args=["word"])
+said = BashOperator(task_id="said", bash_command="echo {{{{ ti.xcom_pull(task_ids='count', key='letters') }}}}")
+counted >> [PythonOperator(task_id="tell", python_callable=tell), said]
+"""
+    found = imported(body)
+    assert losses(found) == []
+    [program] = executed(written(found))
+    run = driver.run(program, root=tmp_path / ".couler")
+    assert run.steps["tell"].outputs == {"result": [4, "WORD"]}
+    assert run.steps["said"].outputs == {"result": "4"}
 
 
 @pytest.mark.parametrize(
@@ -189,8 +213,9 @@ def test_what_a_task_says_that_couler_cannot(body: str, loss: str) -> None:
 
 
 def test_a_task_made_before_its_dag_belongs_to_what_it_is_linked_with() -> None:
-    lines = "a = BashOperator(task_id='a', bash_command='x')\nwith DAG('d'): a >> BashOperator(task_id='b', bash_command='x')"
-    [workflow] = import_dags(HEAD + lines).workflows
+    first = "a = BashOperator(task_id='a', bash_command='x')\n"
+    then = "with DAG('d'):\n    a >> BashOperator(task_id='b', bash_command='x')"
+    [workflow] = import_dags(HEAD + first + then).workflows
     assert [(one.name, one.after) for one in workflow.steps] == [("a", ()), ("b", ("a",))]
 
 
@@ -262,6 +287,18 @@ def test_a_file_is_never_executed(tmp_path: Path) -> None:
 )
 def test_strange_files_do_no_harm(line: str) -> None:
     assert len(import_dags(f"{HEAD}DAG('d')\n{line}\n").workflows) == 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_broken_files_are_read_or_refused(seed: int) -> None:
+    random = Random(seed)
+    for file in sorted((Path(__file__).parent / "dags").glob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        words = list(re.finditer(r"\w+|[^\w\s]", text))
+        gone, instead = random.choice(words), random.choice([*words, None])
+        changed = text[: gone.start()] + ("" if instead is None else instead[0]) + text[gone.end() :]
+        with contextlib.suppress(TextFormError):
+            written(import_dags(changed))
 
 
 def test_several_dags_are_several_workflows_or_one_by_name() -> None:

@@ -42,6 +42,7 @@ def read_bash(task: Task, work: Work) -> dict[str, Any]:
     }
 
 
+_VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _WHOLE = re.compile(r"\s*\{\{\s*(?:var\.(?:value|json)|conn)\.[^{}]*\}\}\s*")
 
 
@@ -54,6 +55,9 @@ def _environment(task: Task, work: Work) -> tuple[tuple[ir.EnvVar, ...], tuple[i
     secrets: list[ir.SecretUse] = []
     read = work.text_of(task)
     for name, value in given.items():
+        if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+            work.tell("AIRFLOW061", task, f"env: {name}")
+            continue
         if isinstance(value, str) and _WHOLE.fullmatch(value):
             expression = ast.parse(value.strip().strip("{} "), mode="eval").body
             found = work.references.expression(expression, task)

@@ -153,7 +153,7 @@ class Calls(Expressions):
     def _dag(self, args: list[Any], kwargs: dict[str, Any], node: ast.AST) -> Dag:
         name = kwargs.pop("dag_id", args[0] if args else None)
         line = getattr(node, "lineno", 1)
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not name:
             self.report.add("AIRFLOW070", line, "dag_id")
             name = f"dag-{line}"
         dag = Dag(name, kwargs, line)
@@ -211,7 +211,7 @@ class Calls(Expressions):
         line = getattr(node, "lineno", 1)
         group = kwargs.get("task_group") if isinstance(kwargs.get("task_group"), Group) else self.group
         wanted = kwargs.get("task_id")
-        if not isinstance(wanted, str):
+        if not isinstance(wanted, str) or not wanted:
             self.report.add("AIRFLOW070", line, "task_id")
             wanted = f"{operator.rpartition('.')[2].lower()}-{line}"
         before = group.prefix if isinstance(group, Group) else ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from couler.backends.airflow.importer import plain
+from couler.backends.airflow.importer.pushing import PUSHED, wrapper
 from couler.backends.airflow.importer.references import References
 from couler.backends.airflow.importer.rewriting import Rewritten, rewrite
 from couler.backends.airflow.importer.values import Function, Imported, Scope, Task, UserClass
@@ -37,6 +38,7 @@ class Cut:
         bound: Parameters that stand for what the function took from Airflow's context.
         secrets: Secrets that it reads from its environment.
         node: The definition.
+        pushed: Keys of its result, when it pushes values.
     """
 
     source: str
@@ -45,6 +47,7 @@ class Cut:
     bound: dict[str, ir.Value]
     secrets: dict[str, ir.SecretRef]
     node: ast.FunctionDef | ast.AsyncFunctionDef
+    pushed: frozenset[str] = frozenset()
 
 
 def cut(function: Function, task: Task, text: str, references: References, given: set[str], typed: bool) -> Cut:
@@ -74,8 +77,12 @@ def cut(function: Function, task: Task, text: str, references: References, given
         raise Untranslatable(str(error)) from None
     bundle.parts.append(with_imports(written.text.strip("\n"), inside))
     entry = _as_plain(written, name, bundle)
+    keys: frozenset[str] = frozenset()
+    if written.pushes is not None and isinstance(written.node, ast.FunctionDef):
+        entry, keys = f"{name}_pushing", written.pushes.keys
+        bundle.parts += [PUSHED, wrapper(written.node, written.pushes, entry)]
     source = bundle.module()
-    return Cut(source, entry, written.parameters, written.bound, written.secrets, written.node)
+    return Cut(source, entry, written.parameters, written.bound, written.secrets, written.node, keys)
 
 
 def _identifier(name: str) -> str:

@@ -157,7 +157,9 @@ def _function(task: Task, work: Work) -> Fields:
     given = _arguments(task, function)
     made = cut(function, task, work.text, work.references, set(given), task.id not in work.untyped)
     inputs = _inputs(task, work, given, made)
-    returned = type_text_of(made.node.returns) or "any"
+    returned = "any" if made.pushed else type_text_of(made.node.returns) or "any"
+    if made.pushed:
+        work.references.pushed[task] = made.pushed
     made, returned = _decided(task, work, made, returned)
     image = task.arguments.get("image") if task.operator in ("task.docker", "task.kubernetes") else ""
     packages = task.arguments.get("requirements")

@@ -167,6 +167,7 @@ _KNOWN: Mapping[str, Callable[..., Any]] = {
     "pathlib.Path": PurePosixPath,
     "os.path.basename": posixpath.basename,
     "os.path.splitext": posixpath.splitext,
+    "airflow.utils.dates.days_ago": lambda *_, **__: datetime(1970, 1, 1, tzinfo=UTC),  # some midnight
     "json.dumps": json.dumps,
     "json.loads": json.loads,
     "textwrap.dedent": textwrap.dedent,

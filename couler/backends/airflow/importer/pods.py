@@ -105,7 +105,9 @@ def _env(given: Any, text: Text) -> tuple[ir.EnvVar, ...]:
         (one.kwargs.get("name"), one.kwargs.get("value")) for one in _words(given) if isinstance(one, Made)
     ]  # fmt: skip
     return tuple(
-        ir.EnvVar(name=name, value=text(value)) for name, value in pairs if isinstance(name, str) and value is not None
+        ir.EnvVar(name=name, value=text(value))
+        for name, value in pairs
+        if isinstance(name, str) and name.isidentifier() and value is not None
     )
 
 

@@ -27,6 +27,7 @@ class References:
         parameters: Of the workflow.
         used: Tasks whose results are used.
         exported: Those of mapped groups whose results are used outside.
+        pushed: Task to the keys under which it pushes values.
     """
 
     dag: Dag
@@ -35,6 +36,7 @@ class References:
     parameters: dict[str, ir.Parameter] = field(default_factory=dict)
     used: set[Task] = field(default_factory=set)
     exported: set[Task] = field(default_factory=set)
+    pushed: dict[Task, frozenset[str]] = field(default_factory=dict)
 
     def expression(self, node: ast.expr, task: Task) -> ir.Value | ir.SecretRef | None:
         """What an expression means; None when couler has no word for it."""
@@ -84,15 +86,17 @@ class References:
         given |= {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg is not None}
         if set(given) - {"task_ids", "key"}:
             return None
-        key, wanted = given.get("key"), given.get("task_ids")
-        if key is not None and not (isinstance(key, ast.Constant) and key.value == "return_value"):
+        key, wanted = given.get("key", ast.Constant(value="return_value")), given.get("task_ids")
+        if not isinstance(key, ast.Constant):
             return None
         match wanted:
             case None if len(nearest := self._directly_before(task)) == 1:
-                return self.output(nearest[0], path, task)
+                return self.pushed_value(nearest[0], str(key.value), path, task)
             case ast.Constant(value=str(name)):
                 found = self._earlier(name, task)
-                return None if found is None else self.output(found, path, task)
+                return None if found is None else self.pushed_value(found, str(key.value), path, task)
+            case _ if key.value != "return_value":
+                return None
             case ast.List(elts=items) | ast.Tuple(elts=items):
                 each = [self._earlier(item.value, task) for item in items if isinstance(item, ast.Constant)]
                 if not path and len(each) == len(items):
@@ -107,11 +111,19 @@ class References:
         names = [name, f"{task.group.prefix}{name}"] if task.group is not None else [name]
         return next((one for one in self.flow.before.get(task, ()) if one.id in names), None)
 
-    def output(self, task: Task, path: tuple[str | int, ...], user: Task) -> ir.OutputRef:
+    def pushed_value(self, task: Task, key: str, path: tuple[str | int, ...], user: Task) -> ir.OutputRef | None:
+        """What a task returned, or pushed under a key; None when it does not push it."""
+        keys = self.pushed.get(task, frozenset())
+        if key == "return_value":
+            return self.output(task, path, user)
+        return self.output(task, path, user, key) if key in keys else None
+
+    def output(self, task: Task, path: tuple[str | int, ...], user: Task, key: str = "return_value") -> ir.OutputRef:
         """The result of a task, seen from another one; one that runs after skipped tasks gets None for theirs."""
         self.used.add(task)
         weak = rule_of(user) != DEFAULT and self.flow.may_be_missing(task)
         default = ir.Constant(value=None) if weak else None
+        path = (key, *path) if task in self.pushed else path
         output = output_name(task)
         group = task.mapped_group
         if group is not None and user.mapped_group is not group:
@@ -142,7 +154,7 @@ class References:
     def given(self, value: Any, task: Task) -> ir.Value | None:
         """An argument as a value of the workflow; None when it has no meaning there."""
         if isinstance(value, Output):
-            return self.output(value.task, value.path, task) if value.key == "return_value" else None
+            return self.pushed_value(value.task, value.key, value.path, task)
         if isinstance(value, Given):
             return ir.ParameterRef(name=self.parameter(value.name), path=value.path)
         if isinstance(value, Item):

@@ -98,6 +98,7 @@ CODES: Mapping[str, Code] = {
     ),
     "AIRFLOW043": Code("context", "translated", "what the function took from Airflow's context is a parameter of it"),
     "AIRFLOW044": Code("function", "translated", "of another module, which must be there where the step runs"),
+    "AIRFLOW045": Code("xcom_push", "translated", "what the function pushes is part of its result"),
     "AIRFLOW050": Code("schedule", "translated", "the schedule of the workflow"),
     "AIRFLOW051": Code(
         "schedule",

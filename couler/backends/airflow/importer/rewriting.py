@@ -10,6 +10,7 @@ import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from couler.backends.airflow.importer.pushing import Pushes, pushes_of
 from couler.backends.airflow.importer.references import VARIABLES, References
 from couler.backends.airflow.importer.scripts import variable_name
 from couler.backends.airflow.importer.values import Task
@@ -29,6 +30,7 @@ class Rewritten:
         parameters: Its parameters in order, each with whether it must be given.
         bound: What those parameters are that stand for parts of the context.
         secrets: Variables of the environment that it reads, which are Airflow's variables.
+        pushes: What it pushes.
     """
 
     text: str
@@ -36,6 +38,7 @@ class Rewritten:
     parameters: dict[str, bool]
     bound: dict[str, ir.Value] = field(default_factory=dict)
     secrets: dict[str, ir.SecretRef] = field(default_factory=dict)
+    pushes: Pushes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,15 @@ def rewrite(text: str, task: Task, references: References, given: set[str], type
     changed = _without_aliases(_applied(text, edits), whole, aliases)
     again = _definition(changed)
     _without_unused(again, handed, whole)
-    left = {name for name in handed if name in _names(again.args)}
+    pushes = pushes_of(again, again.args.kwarg.arg if again.args.kwarg is not None else "", task)
+    left = {name for name in handed if name in _names(again.args)} - {pushes.parameter if pushes is not None else ""}
     for name in sorted(left):
         value = _whole(name, references, task)
         if value is None:
             references.report.add("AIRFLOW040", task.line, f"{name} in {node.name}")
         else:
             bound[name] = value
-    if again.args.kwarg is not None and whole:
+    if again.args.kwarg is not None and whole and pushes is None:
         references.report.add("AIRFLOW040", task.line, f"**{whole} in {node.name}")
     _with_parameters(again, [name for name in bound if name not in left], left - set(bound))
     if not typed:
@@ -73,7 +77,10 @@ def rewrite(text: str, task: Task, references: References, given: set[str], type
     _untyped(again)
     final = _with_signature(changed, again)
     parameters = _required(_definition(final).args)
-    return Rewritten(final, _definition(final), parameters, bound, secrets)
+    if pushes is not None:
+        references.report.add("AIRFLOW045", task.line, ", ".join(sorted(pushes.keys)))
+        parameters.pop(pushes.parameter, None)
+    return Rewritten(final, _definition(final), parameters, bound, secrets, pushes)
 
 
 def _definition(text: str) -> Definition:

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from couler.backends.airflow.importer.report import Report
-from couler.backends.airflow.importer.values import Dag, Made
+from couler.backends.airflow.importer.values import Dag, Made, Unknown
 from couler.core.ir import model as ir
+from couler.core.ir.rules.schedules import cron_trouble
 
 _PRESETS = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0",
             "@monthly": "0 0 1 * *", "@quarterly": "0 0 1 */3 *", "@yearly": "0 0 1 1 *",
@@ -30,6 +31,8 @@ def read_schedule(dag: Dag, report: Report) -> ir.Schedule | None:
     if cron is None:
         report.add("AIRFLOW051", dag.line, _shown(given))
         return None
+    if isinstance(start := _given_start(dag), Unknown):
+        report.add("AIRFLOW070", dag.line, f"start_date={start.text}, whose time zone counts")
     report.add("AIRFLOW050", dag.line, ", ".join(cron))
     runs = dag.arguments.get("max_active_runs")
     return ir.Schedule(
@@ -43,7 +46,7 @@ def read_schedule(dag: Dag, report: Report) -> ir.Schedule | None:
 def _cron(given: Any, dag: Dag) -> tuple[str, ...] | None:
     if isinstance(given, str):
         cron = _PRESETS.get(given, given)
-        return (cron,) if len(cron.split()) == 5 else None
+        return None if cron_trouble(cron) else (cron,)
     if isinstance(given, timedelta):
         return _interval(given, _start(dag))
     if isinstance(given, Made) and given.kind in _TIMETABLES:
@@ -71,9 +74,13 @@ def _interval(every: timedelta, start: datetime | None) -> tuple[str, ...] | Non
 
 
 def _start(dag: Dag) -> datetime | None:
-    defaults = dag.arguments.get("default_args")
-    given = dag.arguments.get("start_date") or (defaults.get("start_date") if isinstance(defaults, dict) else None)
+    given = _given_start(dag)
     return given if isinstance(given, datetime) else None
+
+
+def _given_start(dag: Dag) -> Any:
+    defaults = dag.arguments.get("default_args")
+    return dag.arguments.get("start_date") or (defaults.get("start_date") if isinstance(defaults, dict) else None)
 
 
 def _zone_of(dag: Dag) -> str:
