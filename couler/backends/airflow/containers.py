@@ -45,6 +45,7 @@ IMAGE = "python:3.11-slim"
 """Where functions and scripts run that name no image."""
 MIB = 1 << 20
 CLAIM = "claim://"
+NVIDIA = "nvidia.com/gpu"
 
 
 def chosen(options: Mapping[str, Any]) -> str:
@@ -106,7 +107,7 @@ def _tuple(*parts: Code) -> Code:
 def around(step: Step, mode: str) -> dict[str, Code]:
     """Arguments of the operator of a step that say where it runs and what it has there."""
     if isinstance(step.task, GroupTask | SuspendTask | JobTask):
-        return {}
+        return {"doc_md": text(told(step.description, step.labels))} if step.labels else {}
     image = step.task.image
     found = {"image": text(image) if image else None, **_AROUND[mode](step)}
     return {name: code for name, code in found.items() if code is not None}
@@ -158,6 +159,8 @@ def notes(workflow: Workflow, mode: str) -> Iterator[str]:
     owned = [path for path, step in walk(workflow) if isinstance(step.task, JobTask) and _stays(step.task)]
     if owned:
         yield f"the objects of {_some(owned)} stay in the cluster: nothing there stands for a run, to own them"
+    if mode == DOCKER:
+        yield from _left_by_docker(workflow)
     if mode != PROCESS:
         return
     steps = [
@@ -177,6 +180,24 @@ def notes(workflow: Workflow, mode: str) -> Iterator[str]:
             f"the resources of {_some(limited)} are written down only: workers give each step what they have; for "
             "limits set airflow_containers to kubernetes or docker"
         )
+
+
+def _left_by_docker(workflow: Workflow) -> Iterator[str]:
+    """What Docker has no limit or choice for."""
+    steps = list(walk(workflow))
+    stored = [path for path, step in steps if step.resources is not None and step.resources.ephemeral_storage]
+    if stored:
+        yield f"the storage of {_some(stored)} is not limited: Docker has no limit for it"
+    sized = [path for path, step in steps if any(volume.size for volume in step.volumes)]
+    if sized:
+        yield f"the volumes of {_some(sized)} are as large as the disk: Docker has no size for them"
+    pulled = [path for path, step in steps if getattr(step.task, "pull_policy", "") == "Never"]
+    if pulled:
+        yield f"the images of {_some(pulled)} are pulled when they are missing: Airflow's operator always does"
+    kinds = [path for path, step in steps if step.resources is not None and step.resources.gpu
+             and step.resources.gpu_kind != NVIDIA]  # fmt: skip
+    if kinds:
+        yield f"the GPUs of {_some(kinds)} are any that Docker has: it tells kinds apart by its own settings"
 
 
 def _stays(task: JobTask) -> bool:

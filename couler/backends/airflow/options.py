@@ -131,8 +131,11 @@ def of_step(step: Step, mode: str) -> dict[str, Code]:
 
 
 def of_group(step: Step) -> Code | None:
-    """The options of a step that is a group, as ``default_args`` of its tasks."""
-    return mapping(_as_code(("operator",), options_of(step))) if isinstance(step.task, GroupTask) else None
+    """What a step that is a group says for all of its tasks, its options among it, as ``default_args``."""
+    if not isinstance(step.task, GroupTask):
+        return None
+    account: dict[str, Code] = {"service_account_name": text(step.service_account)} if step.service_account else {}
+    return mapping(account | _as_code(("operator",), options_of(step)))
 
 
 def of_dag(workflow: Workflow) -> tuple[dict[str, Code], dict[str, Code]]:

@@ -17,7 +17,13 @@ MOST_ITEMS = 1024
 
 def problems(workflow: Workflow, version: str) -> tuple[str, ...]:
     """Each problem of a workflow in a sentence, with what to do."""
-    return (*_required(workflow), *_expressions(workflow, version), *_long_lists(workflow), *_long_ids(workflow))
+    return (
+        *_required(workflow),
+        *_expressions(workflow, version),
+        *_long_lists(workflow),
+        *_long_ids(workflow),
+        *_repeated_groups(workflow),
+    )
 
 
 def _required(workflow: Workflow) -> Iterator[str]:
@@ -49,6 +55,15 @@ def _long_lists(workflow: Workflow) -> Iterator[str]:
                     f"step '{path}' maps over {len(found):,} items, and Airflow takes {MOST_ITEMS:,} "
                     "(core.max_map_length); map over parts of the list"
                 )
+
+
+def _repeated_groups(workflow: Workflow) -> Iterator[str]:
+    for path, step in walk(workflow):
+        if isinstance(step.task, GroupTask) and step.retry is not None and step.retry.limit:
+            yield (
+                f"step '{path}' is a nested workflow that is to be tried again as a whole, and Airflow tries tasks "
+                "again; set the retry on the steps inside"
+            )
 
 
 def _long_ids(workflow: Workflow) -> Iterator[str]:

@@ -16,6 +16,8 @@ from couler.core.ir.model import (
     GroupTask,
     Input,
     Output,
+    Resources,
+    Retry,
     SecretRef,
     Step,
     StoredFile,
@@ -45,6 +47,28 @@ def test_descriptions_and_labels_are_shown_with_their_steps() -> None:
     text = text_of(sh("a", "true", description="Says so.", labels={"team": "x"}), group)
     assert 'doc_md="Says so.\\n\\nLabels: `team=x`"' in text
     assert 'tooltip="Both.\\n\\nLabels: `a=b`"' in text
+
+
+def test_a_nested_workflow_that_is_tried_again_as_a_whole_is_refused() -> None:
+    group = Step(name="g", task=GroupTask(steps=(sh("inner", "true"),)), retry=Retry(limit=1))
+    (problem,) = AirflowBackend().compile(Workflow(name="w", steps=(group,))).problems
+    assert "set the retry on the steps inside" in problem
+
+
+def test_what_docker_does_not_have_is_said() -> None:
+    step = sh("a", "true", resources=Resources(ephemeral_storage="1Gi", gpu=1, gpu_kind="amd.com/gpu"))
+    found = AirflowBackend().compile(Workflow(name="w", steps=(step,)), options={"airflow_containers": "docker"})
+    assert [note.partition(" of ")[0] for note in found.notes] == ["the storage", "the GPUs"]
+
+
+def test_the_service_account_of_a_group_is_that_of_its_pods() -> None:
+    group = Step(name="g", task=GroupTask(steps=(sh("inner", "true"),)), service_account="writer")
+    documents = (
+        AirflowBackend()
+        .compile(Workflow(name="w", steps=(group,)), options={"airflow_containers": "kubernetes"})
+        .documents
+    )
+    assert 'with TaskGroup("g", default_args={"service_account_name": "writer"}):' in documents["w.py"]
 
 
 def test_steps_may_be_called_as_operators_are() -> None:
