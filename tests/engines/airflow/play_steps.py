@@ -90,6 +90,7 @@ class TaskInstance:
 def in_pod(task: Any, made: dict[str, Any]) -> None:
     from airflow.exceptions import AirflowException  # type: ignore[import-not-found]
     from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator  # type: ignore[import-not-found]
+    from airflow.sdk.exceptions import AirflowTaskTimeout  # type: ignore[import-not-found]
     from kubernetes.client import ApiClient
 
     if hasattr(task, "watch"):
@@ -109,7 +110,14 @@ def in_pod(task: Any, made: dict[str, Any]) -> None:
         base = spec["spec"]["containers"][0]
         with tempfile.TemporaryDirectory() as root:
             claimed = self._root() if self.claim else None
-            code, text, message = process(base, Path(root), claimed)
+            limit = self.execution_timeout.total_seconds() if self.execution_timeout else None
+            try:
+                code, text, message = process(base, Path(root), claimed, limit)
+            except subprocess.TimeoutExpired:
+                try:
+                    raise AirflowTaskTimeout
+                finally:
+                    raise AirflowException("Pod base returned a failure.")  # as tidying up does
         state = SimpleNamespace(exit_code=code, message=message, reason="Error" if code else "Completed")
         status = SimpleNamespace(name="base", state=SimpleNamespace(terminated=state))
         self.remote_pod = SimpleNamespace(status=SimpleNamespace(container_statuses=[status], reason=None, phase=""))
@@ -126,13 +134,17 @@ def in_cluster(task: Any, made: dict[str, Any]) -> None:
     """Nothing is played: the cluster that Airflow's connection names runs the pods."""
 
 
-def process(base: Mapping[str, Any], root: Path, claimed: Path | None) -> tuple[int, str, str]:
+def process(base: Mapping[str, Any], root: Path, claimed: Path | None, limit: float | None) -> tuple[int, str, str]:
     """The exit code of a container, what its sidecar finds, and its last message.
 
     Args:
         base: The container.
         root: A folder for what it has for itself.
         claimed: What the claim of files holds.
+        limit: Seconds.
+
+    Raises:
+        subprocess.TimeoutExpired: It took longer.
     """
     env: dict[str, str] = {}
     for one in base.get("env", ()):
@@ -146,7 +158,7 @@ def process(base: Mapping[str, Any], root: Path, claimed: Path | None) -> tuple[
         env["COULER_RUNNER"] = moved_runner(env["COULER_RUNNER"], there)
     words = [moved(expand(word, env), there) for word in [*base.get("command", ()), *base.get("args", ())]]
     env = {name: value if name == "COULER_RUNNER" else moved(value, there) for name, value in env.items()}
-    done = subprocess.run(words, env={"PATH": os.environ["PATH"], **env}, capture_output=True, cwd=root)
+    done = subprocess.run(words, env={"PATH": os.environ["PATH"], **env}, capture_output=True, cwd=root, timeout=limit)
     sys.stderr.write(done.stderr.decode())
     result = root / "xcom/return.json"
     return done.returncode, result.read_text() if result.exists() else "", (root / "message").read_text()

@@ -247,6 +247,12 @@ def test_memory_grows_after_running_out_of_it(tmp_path: Path) -> None:
 
 
 @needs_airflow
+def test_a_pod_that_takes_too_long_is_told_as_that(tmp_path: Path) -> None:
+    found = played("kubernetes", tmp_path, sh("slow", "sleep 100", timeout=1))["slow"]
+    assert (found["error"], found["kinds"]) == ("ran longer than 1 s and was ended", ["Timeout", "TimeoutError"])
+
+
+@needs_airflow
 def test_a_container_without_a_command_keeps_that_of_its_image(tmp_path: Path) -> None:
     step = Step(name="own", task=ContainerTask(image="tool:1", args=(value("true"),)))
     found = played("kubernetes", tmp_path, step)["own"]
