@@ -255,6 +255,22 @@ def test_a_run_is_triggered_once_however_often_that_is_asked(place: Place, tmp_p
         runs.trigger(connection, run.workflow.name, others, conf)
 
 
+def test_a_submission_that_broke_off_is_taken_up_by_resume(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*arguments: Any) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "trigger", breaks)
+        with pytest.raises(KeyboardInterrupt):
+            place.submit(named(greeting), {"folder": str(tmp_path)})
+    run = couler.get_run(**place.options)
+    assert run.status == "pending"
+    run.resume()
+    assert (run.status, run.result) == ("succeeded", [1, 1])
+
+
 def test_a_dag_is_not_changed_under_a_run_and_old_parts_go(place: Place, tmp_path: Path) -> None:
     def one(folder: str) -> couler.Output:
         return sleeps(folder)

@@ -185,7 +185,7 @@ class AirflowEngine:
         check_mode(record, mode)
         if mode == "retry":
             self._retry(record)
-        elif not record.remote or mode == "new":
+        elif mode == "new" or not self._exists(record):
             self._create(record)
         self._looked.pop(run_id, None)
 
@@ -197,6 +197,9 @@ class AirflowEngine:
         conf = {**record.parameters, runs.MARK: runs.mark_of(workflow, record.id)}
         if runs.trigger(connection, dag, record.id, conf):
             self._begun(record.id, "new", [])
+
+    def _exists(self, record: RunRecord) -> bool:
+        return bool(record.remote) and runs.exists(self.connection(record.options), record.remote, record.id)
 
     def _retry(self, record: RunRecord) -> None:
         workflow, connection = from_text(record.document), self.connection(record.options)
@@ -316,6 +319,8 @@ class AirflowEngine:
         """Whether the run is on Airflow and has not ended."""
         self.refresh(run_id)
         record = self.store.run(run_id)
+        if record.status == "pending":
+            return self._exists(record)
         return bool(record.remote) and record.status not in ENDED
 
     def logs(self, run_id: str, step: str | None = None, follow: bool = False) -> Iterator[tuple[str, str]]:

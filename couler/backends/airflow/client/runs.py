@@ -57,6 +57,15 @@ def trigger(connection: Connection, dag: str, run_id: str, conf: Mapping[str, An
     return False
 
 
+def exists(connection: Connection, dag: str, run_id: str) -> bool:
+    """Whether a DAG run is there."""
+    try:
+        connection.ask("GET", place(dag, run_id), doing=f"read run '{run_id}'")
+    except NotFoundError:
+        return False
+    return True
+
+
 def stop(connection: Connection, dag: str, run_id: str) -> None:
     """End what runs, let nothing new start, and let exit handlers run to their end."""
     body = {"state": "failed", "note": STOPPED}
