@@ -223,7 +223,7 @@ class DagFile:
         grouped = isinstance(step.task, GroupTask)
         shown = attributes.told(step.description, step.labels if grouped else {})
         tooltip = text(shown) if shown else None
-        defaults = options.of_group(step)
+        defaults = options.of_group(step, self.options["containers"])
         return call("TaskGroup", task_text(task.rpartition(".")[2]), tooltip=tooltip, default_args=defaults)
 
     def leaf(

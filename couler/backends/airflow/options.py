@@ -130,19 +130,19 @@ def of_step(step: Step, mode: str) -> dict[str, Code]:
     return _as_code(_kinds(step, mode), options_of(step))
 
 
-def of_group(step: Step) -> Code | None:
+def of_group(step: Step, mode: str) -> Code | None:
     """What a step that is a group says for all of its tasks, its options among it, as ``default_args``."""
     if not isinstance(step.task, GroupTask):
         return None
     account: dict[str, Code] = {"service_account_name": text(step.service_account)} if step.service_account else {}
-    return mapping(account | _as_code(("operator",), options_of(step)))
+    return mapping(account | _as_code(KINDS[mode], options_of(step)))
 
 
-def of_dag(workflow: Workflow) -> tuple[dict[str, Code], dict[str, Code]]:
+def of_dag(workflow: Workflow, mode: str) -> tuple[dict[str, Code], dict[str, Code]]:
     """The options of a workflow, as arguments of the DAG and as ``default_args`` of its tasks."""
     options = options_of(workflow)
     defaults = options.pop("default_args", {})
-    return _as_code(("dag",), options), _as_code(("operator",), defaults)
+    return _as_code(("dag",), options), _as_code(KINDS[mode], defaults)
 
 
 def _kinds(step: Step, mode: str) -> tuple[str, ...]:
@@ -169,15 +169,15 @@ def _code(what: str, value: Any) -> Code:
 
 
 def _problems(workflow: Workflow, mode: str) -> Iterator[Problem]:
-    for message in _checked(("dag",), options_of(workflow)):
+    for message in _checked(("dag",), options_of(workflow), mode):
         yield Problem(RULE, message)
     for path, step in walk(workflow):
-        kinds = ("operator",) if isinstance(step.task, GroupTask) else _kinds(step, mode)
-        for message in _checked(kinds, options_of(step)):
+        kinds = KINDS[mode] if isinstance(step.task, GroupTask) else _kinds(step, mode)
+        for message in _checked(kinds, options_of(step), mode):
             yield Problem(RULE, message, path, step.location)
 
 
-def _checked(kinds: tuple[str, ...], given: Any, under: str = "") -> Iterator[str]:
+def _checked(kinds: tuple[str, ...], given: Any, mode: str, under: str = "") -> Iterator[str]:
     where = f"engine_options['{ENGINE}']{under}"
     if not isinstance(given, Mapping):
         yield f"{where} takes a mapping, and got {_shown(given)}"
@@ -192,7 +192,7 @@ def _checked(kinds: tuple[str, ...], given: Any, under: str = "") -> Iterator[st
         if taken:
             yield f"{where}.{name}: {taken}"
         elif name == "default_args":
-            yield from _checked(("operator",), value, f"{under}.{name}")
+            yield from _checked(KINDS[mode], value, mode, f"{under}.{name}")
         elif what == "code" and kind == "pod":
             yield f"{where}.{name}: write it as Kubernetes does, in `pod_template_dict`"
         elif what == "code":

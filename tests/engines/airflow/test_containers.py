@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,36 @@ def test_every_case_says_its_shape(mode: str, case: Case) -> None:
     made = AirflowBackend().compile(workflow, options={"airflow_containers": mode}).documents
     found = differences(shape_of(workflow), read(made))
     assert [one for one in found if not any(fact in one for fact in NOT_WRITTEN[mode])] == []
+
+
+def written(folder: Path, cases: Sequence[tuple[str, Case]]) -> list[Path]:
+    """The DAG files of cases, each with its folder beside it."""
+    found = []
+    for mode, case in cases:
+        for name, text in compiled(case.workflow(), mode).items():
+            file = folder / mode / case.name / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+            found += [file] if "/" not in name else []
+    return found
+
+
+def test_a_formatter_leaves_the_dag_files_as_they_are(tmp_path: Path) -> None:
+    files = written(tmp_path, TAKEN)
+    for words in (["format", "--check", "--line-length=120"], ["check", "--preview", "--select=AIR,F,E9"]):
+        command, *options = words
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", command, "--isolated", *options, *files], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout[-3000:]
+
+
+@needs_airflow
+@pytest.mark.timeout(600)
+def test_airflow_reads_the_dag_files_without_errors_and_warnings(tmp_path: Path) -> None:
+    found = dagbag.read(written(tmp_path, TAKEN[::5]))
+    assert {file: (one.errors, one.warnings) for file, one in found.items() if one.errors or one.warnings} == {}
+    assert {file: len(one.dags) for file, one in found.items() if len(one.dags) != 1} == {}
 
 
 # --- played ----------------------------------------------------------------------------------------------------------

@@ -107,6 +107,11 @@ def test_containers_have_arguments_of_their_own(mode: str, given: dict[str, Any]
     assert all(f"{name}=" in text for name in given)
 
 
+def test_what_all_pods_have_stands_once() -> None:
+    text = compiled(workflow(step(), default_args={"image_pull_secrets": "registry"}), "kubernetes")
+    assert '"image_pull_secrets": "registry"' in text
+
+
 @needs_airflow
 def test_the_list_of_arguments_is_that_of_the_real_airflow() -> None:
     file = Path(product.__file__).with_name("arguments.json")
