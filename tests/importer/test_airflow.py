@@ -155,6 +155,7 @@ def test_maps_run_here(tmp_path: Path) -> None:
     assert (found["area"], found["later"]) == ([3, 4, 6, 8], [5, 6, 10, 12])  # every width with every height
     assert (found["pairs"], found["objects"]) == ([6], [9])
     assert found["all_shouted"] == "ADA!, GRACE!"
+    assert (found["all_marked"], found["two_marked"]) == ("X?, Y!", "A1, B2")
     assert (found["echo"], found["with_env"]) == (["1", "2"], ["ab"])
 
 

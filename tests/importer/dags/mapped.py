@@ -42,6 +42,10 @@ def mapped():
     area.override(task_id="pairs", max_active_tis_per_dagrun=1).expand_kwargs([{"width": 2, "height": 3}])
     area.override(task_id="objects").expand_kwargs(boxes())
     joined.override(task_id="all_shouted")(shouted.partial(mark="!").expand(name=found))
+    joined.override(task_id="all_marked")(shouted.override(group_id="marked_all").expand_kwargs(marks()))
+    joined.override(task_id="two_marked")(
+        shouted.override(group_id="two").expand_kwargs([{"name": "a", "mark": "1"}, {"name": "b", "mark": "2"}])
+    )
     BashOperator.partial(task_id="echo").expand(bash_command=["echo 1", "echo 2"])
     BashOperator.partial(task_id="with_env", bash_command="echo $X$Y").expand(env=[{"X": "a", "Y": "b"}])
 
@@ -49,6 +53,11 @@ def mapped():
 @task
 def sizes():
     return [5, 6]
+
+
+@task
+def marks():
+    return [{"name": "x", "mark": "?"}, {"name": "y", "mark": "!"}]
 
 
 @task

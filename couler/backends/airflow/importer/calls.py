@@ -252,8 +252,11 @@ class Calls(Expressions):
         group = self._task_group([], {"group_id": called.function.name, **called.options}, node)
         if isinstance(group, Unknown):
             return group
-        group.mapped = mapped
-        items = {name: Item(name) for name in mapped if name}
+        group.mapped, group.together = _side_by_side(mapped), "" in mapped
+        items: dict[str, Any] = {name: Item(name) for name in group.mapped if name}
+        if "" in group.mapped:
+            names = [one.arg for one in called.function.node.args.args]
+            items = {name: Item("item", (name,)) for name in names if name not in kwargs}
         self.around.append(group)
         try:
             group.result = self.run(called.function, args, {**kwargs, **items})
@@ -363,6 +366,15 @@ def _unused(name: str, taken: set[str]) -> str:
         number += 1
         found = f"{name}__{number}"
     return found
+
+
+def _side_by_side(mapped: dict[str, Any]) -> dict[str, Any]:
+    """What ``expand_kwargs`` is given, by argument, where it is known now."""
+    rows = mapped.get("")
+    if not isinstance(rows, list | tuple) or not all(isinstance(row, dict) for row in rows) or not rows:
+        return mapped
+    names = list(rows[0])
+    return {name: [row[name] for row in rows] for name in names} if all(list(row) == names for row in rows) else mapped
 
 
 def _object(value: Any) -> dict[str, Any]:

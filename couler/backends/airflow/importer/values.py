@@ -122,7 +122,9 @@ class Group:
     Attributes:
         id: Its name with those of the groups around it.
         prefix: What the names of its tasks start with.
-        mapped: Arguments of ``expand``, by the parameter of the group's function.
+        mapped: Arguments of ``expand``, by the parameter of the group's function; those of ``expand_kwargs`` that are
+            not known now under an empty name.
+        together: Whether the lists go side by side.
     """
 
     id: str
@@ -132,6 +134,7 @@ class Group:
     line: int
     defaults: dict[str, Any] = field(default_factory=dict)
     mapped: dict[str, Any] = field(default_factory=dict)
+    together: bool = False
     result: Any = None
 
     def around(self) -> Iterator[Group]:

@@ -73,7 +73,6 @@ class _Translation:
         self.references = References(dag, report, self.flow)
         self.references.parameters = parameters_of(dag, self.references)
         self.work = Work(text, self.references, untyped)
-        self.names = {task.id for task in dag.tasks}
 
     def workflow(self) -> ir.Workflow:
         """All of it."""
@@ -103,14 +102,12 @@ class _Translation:
     # --- steps
 
     def _step(self, task: Task, body: dict[str, Any]) -> ir.Step:
-        made = self._made(task, body, failing=self.flow.fails_run(task))
-        return made.model_copy(update=self._order(task, made))
-
-    def _made(self, task: Task, body: dict[str, Any], *, failing: bool) -> ir.Step:
-        fields = of_task(task, self.references, failing=failing, known=task not in self.work.stubs)
+        known = task not in self.work.stubs
+        fields = of_task(task, self.references, failing=self.flow.fails_run(task), known=known)
         if isinstance(body["task"], ir.SuspendTask):
             fields = {name: value for name, value in fields.items() if name not in ("retry", "timeout")}
-        return ir.Step(name=step_name(task), **{**fields, **self._body(task, body)})
+        made = ir.Step(name=step_name(task), **{**fields, **self._body(task, body)})
+        return made.model_copy(update=self._order(task, made))
 
     def _body(self, task: Task, body: dict[str, Any]) -> dict[str, Any]:
         """What a task does; the result of a script is its last line where somebody asks for it."""
@@ -186,18 +183,17 @@ class _Translation:
         steps = [self._step(task, bodies[task]) for task in inside]
         shared = [step_name(task) for task in inside if task in self.references.exported]
         results = {name: ir.OutputRef(step=name) for name in shared}
+        values: dict[str, ir.Value]
         try:
-            mapped = {key: value for key, value in group.mapped.items() if key}
-            if not mapped:
-                raise Unmappable("expand_kwargs")
-            lists, items, extra = lists_of(group.id, mapped, inside[0], self.references)
+            lists, items, extra = lists_of(group.id, group.mapped, inside[0], self.references, together=group.together)
+            values = {name or "item": ir.ItemRef(name=item.name, path=item.path) for name, item in items.items()}
         except Unmappable as why:
             self.references.report.add("AIRFLOW025", group.line, str(why))
-            lists, items, extra = {"item": ir.Constant(value=[None])}, {}, None
+            lists, extra = {"item": ir.Constant(value=[None])}, None
+            values = {name or "item": ir.Constant(value=None) for name in group.mapped}
         if extra is not None:
             self.work.extra.append(extra)
-        values = {name: self.references.given(item, inside[0]) for name, item in items.items()}
-        made = enclosed(group.id, steps, results, lists, {name: one for name, one in values.items() if one is not None})
+        made = enclosed(group.id, steps, results, lists, values)
         made = made.model_copy(update={"location": f"{self.references.report.file}:{group.line}"})
         return made.model_copy(update=self._order(group, made))
 
