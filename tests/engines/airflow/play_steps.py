@@ -23,6 +23,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+EVICTED = 99
+"""Exit code of a container that the cluster ends."""
 TMP, XCOM, MESSAGE = "/tmp/couler", "/airflow/xcom", "/dev/termination-log"
 
 
@@ -119,8 +121,9 @@ def in_pod(task: Any, made: dict[str, Any]) -> None:
                 finally:
                     raise AirflowException("Pod base returned a failure.")  # as tidying up does
         state = SimpleNamespace(exit_code=code, message=message, reason="Error" if code else "Completed")
+        reason = "Evicted" if code == EVICTED else None
         status = SimpleNamespace(name="base", state=SimpleNamespace(terminated=state))
-        self.remote_pod = SimpleNamespace(status=SimpleNamespace(container_statuses=[status], reason=None, phase=""))
+        self.remote_pod = SimpleNamespace(status=SimpleNamespace(container_statuses=[status], reason=reason, phase=""))
         if self.do_xcom_push:
             self.pod_manager = SimpleNamespace(extract_xcom=lambda pod, **_: text or "__airflow_xcom_result_empty__")
             self.extract_xcom(pod=pod)

@@ -279,6 +279,12 @@ def test_memory_grows_after_running_out_of_it(tmp_path: Path) -> None:
 
 
 @needs_airflow
+def test_a_pod_that_the_cluster_ends_is_lost(tmp_path: Path) -> None:
+    found = played("kubernetes", tmp_path, sh("gone", "exit 99", retry=Retry(limit=1, on=RetryOn(lost=True))))["gone"]
+    assert (found["error"], found["kinds"]) == ("the pod was lost: Evicted", ["lost"])
+
+
+@needs_airflow
 def test_a_pod_that_takes_too_long_is_told_as_that(tmp_path: Path) -> None:
     found = played("kubernetes", tmp_path, sh("slow", "sleep 100", timeout=1))["slow"]
     assert (found["error"], found["kinds"]) == ("ran longer than 1 s and was ended", ["Timeout", "TimeoutError"])

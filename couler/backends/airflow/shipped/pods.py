@@ -93,14 +93,16 @@ class Pod(InImage, KubernetesPodOperator):
             if timeout := _timeout(error):
                 raise timeout from None
             ended = self._ended()
-            if ended is None or not ended.code:
-                raise AttemptError(_why(self.remote_pod, error), _kinds(self.remote_pod, error)) from None
+            if _reason(self.remote_pod) or ended is None or not ended.code:
+                raise _lost(self.remote_pod, error) from None
             if ended.out_of_memory:
                 self._remember(here)
             return ended
         finally:
             self.do_xcom_push = True
         found = {name: bytes.fromhex(digits) for name, digits in self.found.items()}
+        if "stdout" not in found and not program.own:
+            raise AttemptError("the pod ended without leaving its results", ("XComError",))
         paths = dict(enumerate(program.wanted))
         return Ended(0, stdout=found.get("stdout"), files={
             path: found[str(index)] for index, path in paths.items() if str(index) in found
@@ -267,13 +269,16 @@ def _timeout(error: BaseException) -> AirflowTaskTimeout | None:
     return None
 
 
-def _why(pod: k8s.V1Pod | None, error: BaseException) -> str:
-    reason = pod.status.reason if pod is not None and pod.status is not None else None
-    return f"the pod was lost: {reason}" if reason else str(error).partition("\n")[0]
+def _reason(pod: k8s.V1Pod | None) -> str:
+    """Why the cluster ended a pod; empty when its container ended by itself."""
+    return (pod.status.reason or "") if pod is not None and pod.status is not None else ""
 
 
-def _kinds(pod: k8s.V1Pod | None, error: BaseException) -> tuple[str, ...]:
-    """Names of the failure; a pod that was there and is not any more is ``lost``."""
-    status = pod.status if pod is not None else None
-    lost = (status is not None and status.reason is not None) or getattr(error, "status", None) == 404
-    return ("lost", type(error).__name__) if lost else (type(error).__name__,)
+def _lost(pod: k8s.V1Pod | None, error: BaseException) -> AttemptError:
+    """The failure of a pod that did not end by itself."""
+    reason = _reason(pod)
+    if reason == "DeadlineExceeded":
+        return AttemptError("the pod ran longer than it may", ("Timeout", "TimeoutError"))
+    if reason or getattr(error, "status", None) == 404:
+        return AttemptError(f"the pod was lost: {reason or 'it is not there any more'}", ("lost",))
+    return AttemptError(str(error).partition("\n")[0], (type(error).__name__,))
