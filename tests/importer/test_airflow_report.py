@@ -143,6 +143,21 @@ def test_functions_that_need_the_context_or_airflow_are_told() -> None:
     assert losses(asking) == [("AIRFLOW041", "from airflow.sdk import get_current_context")]
 
 
+@pytest.mark.parametrize(
+    ("function", "call"),
+    [
+        ("def f(**given):\n    return [given['a'], given.get('b')]", "python_callable=f, op_kwargs={'a': 1, 'b': 2}"),
+        ("def f(a, b):\n    return [a, b]", "python_callable=partial(f, 1), op_kwargs={'b': 2}"),
+        ("async def f(a, b=2):\n    return [a, b]", "python_callable=f, op_args=[1]"),
+    ],
+)
+def test_functions_get_their_arguments(function: str, call: str, tmp_path: Path) -> None:
+    found = imported(f"from functools import partial\n{function}\nPythonOperator(task_id='t', {call})")
+    assert losses(found) == []
+    run = driver.run(found.workflows[0], root=tmp_path / ".couler")
+    assert run.steps["t"].outputs == {"result": [1, 2]}
+
+
 def test_a_function_of_another_module_is_called_where_the_step_runs(tmp_path: Path) -> None:
     call = "PythonOperator(task_id='t', python_callable=json.dumps, op_args=[[1]], op_kwargs={'indent': 1})"
     found = imported(f"import json\n{call}")

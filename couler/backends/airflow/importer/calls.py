@@ -59,6 +59,8 @@ class Calls(Expressions):
                 return self._imported(function, args, kwargs, node)
             case Function():
                 return self.run(function, args, kwargs)
+            case Decorated(kind="partial"):
+                return Unknown(ast.unparse(node))
             case Decorated(function=None):
                 return self._decorate(function.kind, function.options, args)
             case Decorated():
@@ -116,6 +118,8 @@ class Calls(Expressions):
             return self._decorate(name, kwargs, args)
         if name.endswith(_OPERATORS) or "task_id" in kwargs:
             return self._operator(name or function.dotted.rpartition(".")[2], args, kwargs, node)
+        if function.dotted == "functools.partial" and isinstance(args[0], Function):
+            return Decorated("partial", args[0], {"op_args": args[1:]}, kwargs)
         if function.dotted in ("os.getenv", "os.environ.get"):
             self.report.add("AIRFLOW072", node.lineno, ast.unparse(node))
             return args[1] if len(args) > 1 else kwargs.get("default")
@@ -204,6 +208,8 @@ class Calls(Expressions):
         made.args = tuple(items) if isinstance(items := kwargs.get("op_args", ()), list | tuple) else (items,)
         given = kwargs.get("op_kwargs") or {}
         made.kwargs = given if isinstance(given, dict) else {"": given}
+        if isinstance(called, Decorated) and called.kind == "partial":
+            made.args, made.kwargs = (*called.options["op_args"], *made.args), {**called.given, **made.kwargs}
         return made
 
     def task(self, operator: str, kwargs: dict[str, Any], dag: Dag, node: ast.AST, function: Function | None) -> Task:

@@ -216,12 +216,10 @@ def _arguments(task: Task, function: Function) -> dict[str, Any]:
     if len(task.args) > len(names) or (arguments.vararg is not None and len(task.args) >= len(names)):
         raise Untranslatable(f"{function.name} takes any number of arguments")
     given = {**dict(zip(names, task.args, strict=False)), **task.kwargs}
-    every = {*names, *(one.arg for one in arguments.kwonlyargs)}
     if "" in given:
         raise Unmappable("op_kwargs")
-    if arguments.kwarg is not None and set(given) - every:
-        raise Untranslatable(f"{function.name} takes arguments of any name")
-    return {name: value for name, value in given.items() if name in every}
+    every = {*names, *(one.arg for one in arguments.kwonlyargs)}
+    return {name: value for name, value in given.items() if name in every or arguments.kwarg is not None}
 
 
 def _inputs(task: Task, work: Work, given: dict[str, Any], made: Cut) -> tuple[ir.Input, ...]:

@@ -57,8 +57,10 @@ def rewrite(text: str, task: Task, references: References, given: set[str], type
     whole = node.args.kwarg.arg if node.args.kwarg is not None else ""
     handed = {name for name in _names(node.args) if name in CONTEXT and name not in given}
     aliases = _aliases(node, whole)
+    further = sorted(given - set(_names(node.args))) if whole else []
+    named = _named(node, whole, further)
     edits, bound, secrets = _edits(node, whole, handed | aliases, task, references)
-    changed = _without_aliases(_applied(text, edits), whole, aliases)
+    changed = _without_aliases(_applied(text, [*edits, *named]), whole, aliases)
     again = _definition(changed)
     _without_unused(again, handed, whole)
     pushes = pushes_of(again, again.args.kwarg.arg if again.args.kwarg is not None else "", task)
@@ -71,7 +73,9 @@ def rewrite(text: str, task: Task, references: References, given: set[str], type
             bound[name] = value
     if again.args.kwarg is not None and whole and pushes is None:
         references.report.add("AIRFLOW040", task.line, f"**{whole} in {node.name}")
-    _with_parameters(again, [name for name in bound if name not in left], left - set(bound))
+    taken_out = {edit.text for edit in named}
+    new = [*(name for name in further if name in taken_out), *(name for name in bound if name not in left)]
+    _with_parameters(again, new, left - set(bound))
     if not typed:
         _untyped(again, everything=True)
     _untyped(again)
@@ -127,6 +131,22 @@ def _edits(
                 continue
         pending.extend(ast.iter_child_nodes(one))
     return edits, bound, secrets
+
+
+def _named(node: Definition, whole: str, further: list[str]) -> list[_Edit]:
+    """``kwargs["x"]`` as a parameter ``x``, where the task gives it."""
+    found = []
+    taken = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+    for one in ast.walk(node):
+        match one:
+            case (
+                ast.Subscript(value=ast.Name(id=holder), slice=ast.Constant(value=str(key)), ctx=ast.Load())
+                | ast.Call(
+                    func=ast.Attribute(value=ast.Name(id=holder), attr="get"), args=[ast.Constant(value=str(key)), *_]
+                )
+            ) if holder == whole and key in further and key not in taken and key.isidentifier():
+                found.append(_Edit(one, key))
+    return found
 
 
 def _aliases(node: Definition, whole: str) -> set[str]:
