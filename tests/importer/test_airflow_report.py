@@ -227,6 +227,38 @@ def test_what_a_task_says_that_couler_cannot(body: str, loss: str) -> None:
     assert [one.name for one in found.workflows[0].steps] == ["t"]
 
 
+def test_what_a_pod_says_that_couler_cannot() -> None:
+    body = """
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.providers.cncf.kubernetes.secret import Secret
+from kubernetes.client import models as k8s
+KubernetesPodOperator(
+    task_id="t",
+    image="alpine:3.20",
+    secrets=[Secret("volume", "/s", "store")],
+    affinity=k8s.V1Affinity(),
+    env_vars=[k8s.V1EnvVar(name="A", value_from=k8s.V1EnvVarSource())],
+    container_resources=k8s.V1ResourceRequirements(requests={"cpu": 1}, limits={"cpu": 2}),
+    volume_mounts=[k8s.V1VolumeMount(name="v", mount_path="/v")],
+)
+KubernetesPodOperator(task_id="other", image=f"shop:{tag()}")
+"""
+    found = losses(imported(body))
+    assert [detail.partition(" ")[0] for code, detail in found if code == "AIRFLOW061"] == [
+        "secrets", "volume_mounts", "env_vars", "limits", "affinity",
+    ]  # fmt: skip
+    assert ("AIRFLOW070", "image=f'shop:{tag()}'") in found
+
+
+def test_how_a_dag_renders_templates_and_takes_failures() -> None:
+    call = "PythonOperator(task_id='t', python_callable=lambda n: n, op_args=['{{ params.n }}'])"
+    texts = imported(call, ", params={'n': 1}")
+    native = imported(call, ", params={'n': 1}, render_template_as_native_obj=True, fail_fast=True")
+    n = ir.ParameterRef(name="n")
+    assert [the_step(one).inputs[0].value for one in (texts, native)] == [ir.Concat(parts=(n,)), n]
+    assert [one.workflows[0].on_failure for one in (texts, native)] == ["continue", "stop"]
+
+
 def test_a_task_made_before_its_dag_belongs_to_what_it_is_linked_with() -> None:
     first = "a = BashOperator(task_id='a', bash_command='x')\n"
     then = "with DAG('d'):\n    a >> BashOperator(task_id='b', bash_command='x')"

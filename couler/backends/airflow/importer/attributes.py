@@ -107,7 +107,8 @@ def _carried(
 def of_dag(dag: Dag, references: References) -> Fields:
     """Attributes of a workflow."""
     given = dag.arguments
-    fields: Fields = {"on_failure": "continue"}
+    stops = given.get("fail_fast") is True or given.get("fail_stop") is True
+    fields: Fields = {"on_failure": "stop" if stops else "continue"}
     described = given.get("description") or given.get("doc_md")
     if isinstance(described, str):
         fields["description"] = described.strip()

@@ -111,7 +111,10 @@ def _by_operator(task: Task, work: Work) -> Fields:
         case "KubernetesPodOperator" | "DockerOperator" if not _is_known_text(task.arguments.get("image")):
             raise Unknowable("AIRFLOW070", f"image={shown(task.arguments.get('image'))}")
         case "KubernetesPodOperator":
-            return pods.read_pod(task, work.text_of(task))
+            fields = pods.read_pod(task, work.text_of(task))
+            for one in pods.lost(task, fields):
+                work.tell("AIRFLOW061", task, one)
+            return fields
         case "DockerOperator":
             return pods.read_docker(task, work.text_of(task))
         case "ApprovalOperator":

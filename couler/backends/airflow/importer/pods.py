@@ -50,6 +50,25 @@ def read_pod(task: Task, text: Text) -> Fields:
     return fields
 
 
+def lost(task: Task, fields: Fields) -> Iterable[str]:
+    """What a pod has that its step has not."""
+    given = task.arguments
+    if len(fields["secrets"]) < len(_words(given.get("secrets"))):
+        yield "secrets that are no variables"
+    if len(fields["volumes"]) < len(_words(given.get("volume_mounts"))):
+        yield "volume_mounts of other kinds"
+    if len(fields["env"]) < len(_words_or_keys(given.get("env_vars"))):
+        yield "env_vars without a value"
+    made = given.get("container_resources")
+    parts = made.kwargs if isinstance(made, Made) else {}
+    if parts.get("limits") and parts.get("requests") and parts["limits"] != parts["requests"]:
+        yield "limits of container_resources, which differ from the requests"
+
+
+def _words_or_keys(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, dict) else _words(value)
+
+
 def read_docker(task: Task, text: Text) -> Fields:
     """A step for a DockerOperator."""
     given = task.arguments

@@ -66,7 +66,14 @@ def as_value(text: str, task: Task, references: References) -> ir.Value:
             parts.append(part)
     if not parts or all(isinstance(part, ir.Constant) for part in parts):
         return ir.Constant(value="".join(str(part.value) for part in parts if isinstance(part, ir.Constant)))
-    return parts[0] if len(parts) == 1 and _is_text(parts[0], references) else ir.Concat(parts=tuple(parts))
+    whole = len(parts) == 1 and (_is_native(task, references) or _is_text(parts[0], references))
+    return parts[0] if whole else ir.Concat(parts=tuple(parts))
+
+
+def _is_native(task: Task, references: References) -> bool:
+    """Whether a template that is a whole text keeps the type of its value."""
+    name = "render_template_as_native_obj"
+    return task.arguments.get(name, references.dag.arguments.get(name)) is True
 
 
 def _is_text(value: ir.Value, references: References) -> bool:

@@ -51,7 +51,7 @@ CARRIED = _words(
 
 DAG_READ = _words(
     """
-    schedule schedule_interval timetable default_args params description doc_md tags dagrun_timeout
+    schedule fail_fast fail_stop schedule_interval timetable default_args params description doc_md tags dagrun_timeout
     max_active_tasks concurrency max_active_runs is_paused_upon_creation
     """
 )
@@ -60,7 +60,7 @@ DAG_READ = _words(
 DAG_WITHOUT_MEANING = _words(
     """
     start_date catchup dag_display_name default_view orientation owner_links render_template_as_native_obj
-    template_searchpath doc_rst auto_register fail_fast access_control rerun_with_latest_version
+    template_searchpath doc_rst auto_register access_control rerun_with_latest_version
     """
 )
 """Arguments of a DAG that say nothing about the workflow."""
@@ -81,7 +81,7 @@ CONTEXT = _words(
 POD = _words(
     """
     image cmds arguments env_vars secrets container_resources volumes volume_mounts node_selector tolerations
-    affinity service_account_name image_pull_policy labels do_xcom_push name namespace in_cluster get_logs
+    service_account_name image_pull_policy do_xcom_push name namespace in_cluster get_logs
     is_delete_operator_pod on_finish_action cluster_context config_file kubernetes_conn_id
     startup_timeout_seconds log_events_on_failure random_name_suffix
     """
@@ -90,7 +90,7 @@ POD = _words(
 
 DOCKER = _words(
     """
-    image command entrypoint environment private_environment docker_url auto_remove network_mode api_version
+    image command entrypoint environment private_environment docker_url auto_remove api_version
     docker_conn_id mount_tmp_dir xcom_all container_name mem_limit cpus force_pull working_dir retrieve_output
     """
 )
@@ -98,9 +98,9 @@ DOCKER = _words(
 
 FUNCTIONS = _words(
     """
-    python_callable op_args op_kwargs templates_dict multiple_outputs requirements python python_version image
+    python_callable op_args op_kwargs multiple_outputs requirements image
     system_site_packages expect_airflow venv_cache_path serializer use_dill templates_exts role
-    ignore_downstream_trigger_rules show_return_value_in_logs pip_install_options index_urls expect_pendulum
+    ignore_downstream_trigger_rules show_return_value_in_logs expect_pendulum
     skip_on_exit_code fail_on_reject
     """
 )
@@ -108,7 +108,7 @@ FUNCTIONS = _words(
 
 BASH = _words(
     """
-    bash_command env append_env cwd skip_on_exit_code output_encoding output_processor
+    bash_command env append_env cwd skip_on_exit_code output_encoding
     """
 )
 """The same of BashOperator."""
