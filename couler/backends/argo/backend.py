@@ -65,7 +65,7 @@ class ArgoBackend:
         """
         made, notes, problems = _made(workflow, version or VERSIONS[0], options)
         if options.get("format") == "json":
-            documents = {f"{workflow.name}.argo.json": made.text + "\n"}
+            documents = {f"{workflow.name}.argo.json": made.text}
         else:
             documents = {f"{workflow.name}.argo.yaml": write_yaml(made.data)}
         return Emitted(documents, notes, problems)

@@ -85,7 +85,7 @@ class DividedScope(Scope):
                      for name, inner in part.given_files.items()]  # fmt: skip
             failed = f"'true' in [{', '.join(_failed(inner) for inner in part.parts)}]"
         else:
-            statuses = [member(f"tasks.{self.tasks[step.name]}.status") for step in part.steps]
+            statuses = [f"{member(f'tasks.{self.tasks[step.name]}')}.status" for step in part.steps]
             failed = f"any([{', '.join(statuses)}], # in ['Failed', 'Error'])"
             dag = {"tasks": tasks[id(part)]}
             if not self.build.stops:

@@ -80,22 +80,30 @@ def leaf(
 
 Skeleton: TypeAlias = "tuple[str, int, int, tuple[str, ...]]"
 """What steps have in common that may share a template: image, numbers of texts, and names of variables."""
+Shape: TypeAlias = "tuple[Skeleton, list[Value]]"
+"""A container's skeleton, and its texts: command, arguments and values of variables."""
 MANY = 100
 """Steps of one scope from which on those that differ in texts only share a template."""
 
 
-def varying_texts(steps: Sequence[Step]) -> dict[Skeleton, frozenset[int]]:
-    """Which texts of containers differ, where there are so many steps that each cannot have a template of its own."""
+def shapes_of(steps: Sequence[Step]) -> dict[str, Shape]:
+    """Shapes of the containers by step, where there are so many steps that each cannot have a template of its own."""
     if len(steps) <= MANY:
         return {}
-    seen: dict[Skeleton, list[Value]] = {}
-    alike: dict[Skeleton, set[int]] = {}
+    found: dict[str, Shape] = {}
     for step in steps:
         task = step.task
-        if type(task) is not ContainerTask:
-            continue
-        common = skeleton(step, task)
-        texts = texts_of(step, task)
+        if type(task) is ContainerTask:
+            texts = [*task.command, *task.args, *[variable.value for variable in step.env]]
+            found[step.name] = (skeleton(step, task), texts)
+    return found
+
+
+def varying_texts(shapes: Iterable[Shape]) -> dict[Skeleton, frozenset[int]]:
+    """Which texts of containers differ."""
+    seen: dict[Skeleton, list[Value]] = {}
+    alike: dict[Skeleton, set[int]] = {}
+    for common, texts in shapes:
         first = seen.get(common)
         if first is None:
             first = seen[common] = texts
@@ -105,11 +113,6 @@ def varying_texts(steps: Sequence[Step]) -> dict[Skeleton, frozenset[int]]:
         if differing:
             same.difference_update(differing)
     return {common: frozenset(range(len(texts))) - alike[common] for common, texts in seen.items()}
-
-
-def texts_of(step: Step, task: ContainerTask) -> list[Value]:
-    """Command, arguments and values of variables of a container."""
-    return [*task.command, *task.args, *[variable.value for variable in step.env]]
 
 
 def skeleton(step: Step, task: ContainerTask) -> Skeleton:

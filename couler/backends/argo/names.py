@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Container, Iterable
+from functools import lru_cache
 
 _TASK = re.compile(r"[a-z][a-z0-9-]*")
 _PARAMETER = re.compile(r"[A-Za-z0-9_-]+")
@@ -33,6 +34,7 @@ def task_name(name: str) -> str:
     return f"{name}-step" if name in _KEYWORDS else name
 
 
+@lru_cache(maxsize=4096)
 def parameter_name(name: str) -> str:
     """A name for parameters and artifacts; one that had to change ends with a number made of the whole name.
 

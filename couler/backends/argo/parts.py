@@ -67,12 +67,14 @@ def cut(steps: Sequence[Step], needs: Mapping[str, Iterable[str]], weights: Mapp
     inside: set[str] = set()
     room = 0
     for step in _side_by_side(steps, needs):
-        before = known.intersection(needs[step.name]) if gated else frozenset()
-        room -= weights[step.name] + (not before <= inside)
+        needed = needs[step.name] if gated else ()
+        room -= weights[step.name]
+        if not inside.issuperset(needed) and not known.intersection(needed) <= inside:
+            room -= 1
         if room < 0 or not pieces:
             pieces.append([])
             inside = set()
-            room = most - weights[step.name] - bool(before)
+            room = most - weights[step.name] - (not known.isdisjoint(needed))
         pieces[-1].append(step)
         inside.add(step.name)
     parts = [Part(names.add(f"{PART}-{number}"), steps=piece) for number, piece in enumerate(pieces, 1)]

@@ -12,7 +12,7 @@ from couler.backends.argo.build import Build, merge_task
 from couler.backends.argo.families import Families
 from couler.backends.argo.files import is_file_type, location
 from couler.backends.argo.large import is_large, large_outputs
-from couler.backends.argo.leaves import declared_base_names, leaf, varying_texts
+from couler.backends.argo.leaves import declared_base_names, leaf, shapes_of, varying_texts
 from couler.backends.argo.names import NameTable, parameter_name, task_name, task_names
 from couler.backends.argo.units import (
     ABSENT,
@@ -108,7 +108,8 @@ class Scope(ScopeTypes):
         self.fail_fast = build.stops and max(depths.values(), default=0) < len(depths)
         self.wanted_items = _wanted_items(steps)
         self.read = _read_outputs(found, steps, outputs)
-        self.varying = varying_texts(steps)
+        self._shapes = shapes_of(steps)
+        self.varying = varying_texts(self._shapes.values())
         self._guards: dict[str, tuple[str, ...]] = {}
         self._origins: dict[str, frozenset[str]] = {}
         self._types: dict[str, Mapping[str, Any]] = {}
@@ -127,7 +128,7 @@ class Scope(ScopeTypes):
     def _all_units(self) -> dict[str, Unit]:
         if not self.varying or self.build.tells_failures or self.exports:
             return {name: self._unit(step) for name, step in self.steps.items()}
-        families = Families(self, self.build, self.varying, self.read)
+        families = Families(self, self.build, self._shapes, self.varying, self.read)
         return {name: families.unit(step, self._unit) for name, step in self.steps.items()}
 
     def _find_certain(self, ordered: Iterable[str]) -> set[str]:
@@ -224,15 +225,18 @@ class Scope(ScopeTypes):
             task["depends"] = depends
         if step.name not in self.certain and (guards := self.guards(step.name)):
             task["when"] = f"{{{{={conjunction(guards)}}}}}"
-        given = {name: self._argument(value) for name, value in unit.parameters.items()}
+        arguments: dict[str, Any] = {}
+        if unit.parameters:
+            given = unit.parameters.items()
+            arguments["parameters"] = [{"name": name, "value": self._argument(value)} for name, value in given]
         if unit.artifacts:
             before = len(self._choices)
-            files = [self._file_argument(name, value, step) for name, value in unit.artifacts.items()]
-            task.update(arguments_of(given, files))
+            files = unit.artifacts.items()
+            arguments["artifacts"] = [self._file_argument(name, value, step) for name, value in files]
             if chosen := [choice["name"] for choice in self._choices[before:]]:
                 task["depends"] = " && ".join([*filter(None, [task.get("depends")]), *chosen])
-        elif given:
-            task.update(arguments_of(given, []))
+        if arguments:
+            task["arguments"] = arguments
         merge_task(step, task)
         return task
 

@@ -61,8 +61,7 @@ class Items:
     step: Step
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """What a template gets instead of a value: a piece of text that it puts into its container as it is."""
 
     text: str

@@ -33,7 +33,7 @@ _CHECKED = {
 
 @cache
 def _blank_step() -> ir.Step:
-    return ir.Step(name="", task=ir.ContainerTask(image=""))
+    return ir.sharing_keys(ir.Step(name="", task=ir.ContainerTask(image="")))
 
 
 @cache
@@ -80,7 +80,7 @@ class Draft:
         "options",
         "order",
         "outputs",
-        "references",
+        "reference_made",
         "removed",
         "scope",
         "successor",
@@ -105,7 +105,7 @@ class Draft:
         self.given_name = given_name
         self.final_name = ""
         self.make_task = make_task
-        self.inputs = list(inputs)
+        self.inputs = tuple(inputs)
         self.outputs: Mapping[str, ir.Output] = outputs or {}
         self.options = step_options
         self.tuple_length = tuple_length
@@ -116,9 +116,9 @@ class Draft:
         self.exit_event: context.ExitEvent | None = None
         self.lists: dict[str, Any] | None = None
         self.iteration: tuple[ConditionExpression, int] | None = None
-        self.carry: dict[str, str] = {}
+        self.carry: Mapping[str, str] = NO_OPTIONS
         self.known_outputs: tuple[str, ...] = ()
-        self.references: dict[str, ir.OutputRef] = {}
+        self.reference_made: ir.OutputRef | None = None
         self.successor: Draft | None = None
         self.removed = False
         self.location = caller()
@@ -143,10 +143,10 @@ class Draft:
         return [*self.outputs, *self.known_outputs]
 
     def reference(self, output: str) -> ir.OutputRef:
-        """The reference to one of the outputs, shared by all who use it; names must be settled."""
-        known = self.references.get(output)
-        if known is None or known.step != self.name:
-            known = self.references[output] = _output_ref(self.name, output)
+        """The reference to one of the outputs, shared by those who use it one after another; names must be settled."""
+        known = self.reference_made
+        if known is None or known.output != output or known.step != self.name:
+            known = self.reference_made = _output_ref(self.name, output)
         return known
 
     def output_type(self, name: str) -> str:
@@ -203,11 +203,12 @@ class Draft:
             fields: dict[str, Any] = {"name": self.final_name, "task": self.make_task(scope.adopt_all, self.options)}
             if self.location:
                 fields["location"] = self.location
-            inputs = [_input(name, adopt(raw), type_, path) for name, raw, type_, path in self.inputs]
-            if self.body is not None:
-                inputs += self.body.captured_inputs(adopt)
-            if inputs:
-                fields["inputs"] = tuple(inputs)
+            if self.inputs or self.body is not None:
+                inputs = [_input(name, adopt(raw), type_, path) for name, raw, type_, path in self.inputs]
+                if self.body is not None:
+                    inputs += self.body.captured_inputs(adopt)
+                if inputs:
+                    fields["inputs"] = tuple(inputs)
             if self.body is None and self.outputs:
                 fields["outputs"] = scope.shared(self.outputs.values())
             self._add_order(fields)

@@ -49,14 +49,28 @@ def made(like: M, given: Mapping[str, Any]) -> M:
     """
     names = tuple(given)
     part = object.__new__(type(like))
-    _set(part, "__dict__", {**like.__dict__, **given})
-    _set(part, "__pydantic_fields_set__", _GIVEN.get(names) or _GIVEN.setdefault(names, set(names)))
-    _set(part, "__pydantic_extra__", None)
-    _set(part, "__pydantic_private__", None)
+    values = like.__dict__.copy()
+    values.update(given)
+    _set_values(part, values)
+    _set_names(part, _GIVEN.get(names) or _GIVEN.setdefault(names, set(names)))
+    _set_extra(part, None)
+    _set_private(part, None)
     return part
 
 
-_set = object.__setattr__
+def sharing_keys(like: M) -> M:
+    """The part; those that `made` makes like it share one table of keys, which is smaller where keys are many."""
+    keys = type("_Keys", (), {})()
+    for name, value in like.__dict__.items():
+        setattr(keys, name, value)
+    _set_values(like, keys.__dict__)
+    return like
+
+
+_set_values, _set_names, _set_extra, _set_private = (
+    vars(BaseModel)[name].__set__
+    for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
 _GIVEN: dict[tuple[str, ...], set[str]] = {}
 """Names of attributes as a set, which nobody changes, since all parts are frozen."""
 

@@ -199,8 +199,10 @@ class Document:
 
     @property
     def text(self) -> str:
-        """The object as JSON on one line."""
-        return self._written.replace("\n", " ")
+        """The object as JSON on one line, with its end."""
+        line = self._written.replace("\n", " ")
+        line += "\n"  # in place: it is long
+        return line
 
     @functools.cached_property
     def kept_size(self) -> int:
