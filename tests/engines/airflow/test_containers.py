@@ -49,14 +49,12 @@ from tests.conformance.expected import complete, refused
 from tests.conformance.readers.airflow import read
 from tests.conformance.shape import differences, shape_of
 from tests.engines.airflow import dagbag, installation
-from tests.engines.kubernetes import node, tools
 
 SCRIPT = Path(__file__).with_name("play_steps.py")
 MODES = ("kubernetes", "docker")
 NOT_WRITTEN = {"kubernetes": (": starting_deadline:",), "docker": (": starting_deadline:", ": amounts:", ": volumes:")}
 """What a reader cannot tell from the file: Docker counts memory in bytes, and does not say what a volume is."""
 needs_airflow = pytest.mark.skipif(bool(dagbag.reason_to_skip()), reason=dagbag.reason_to_skip())
-CLUSTER_SKIP = tools.reason_to_skip(node.build)
 MAKE = "def make(x, s):\n    return {'n': x + 1, 's': s}\n"
 HARD = "$(HOME) $$ $ `id` \"q\" 'q' {{ x }} ünï\n"
 
@@ -335,43 +333,6 @@ def test_docker_gets_limits_gpus_and_volumes(tmp_path: Path) -> None:
     assert (made["mem_limit"], made["gpus"][0]["Count"], made["labels"]) == (1 << 30, 2, {"team": "x"})
     assert "/data" in made["mounts"]
     assert made["removed"]
-
-
-@needs_airflow
-@pytest.mark.skipif(bool(CLUSTER_SKIP), reason=CLUSTER_SKIP)
-@pytest.mark.timeout(500)
-def test_a_cluster_runs_the_pods(tmp_path: Path) -> None:
-    inputs = (Input(name="x", value=value(3), type="int"), Input(name="s", value=value(HARD)))
-    hard = OutputRef(step="make", output="result", path=("s",))
-    beside = Sidecar(name="side", image="alpine:3.20", command=("sleep", "1000"))
-    container = {"name": "a", "image": "alpine:3.20", "command": ["true"]}
-    pod = {"restartPolicy": "Never", "containers": [container]}
-    manifest = {
-        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"generateName": "w-"},
-        "spec": {"backoffLimit": 0, "template": {"spec": pod}},
-    }  # fmt: skip
-    done = (JobPredicate(field="status.succeeded", operator=">=", value=1),)
-    counted = (JobOutput(name="n", field="status.succeeded", type="int"),)
-    hungry = Retry(limit=1, on=RetryOn(out_of_memory=True), escalation=Escalation(memory_maximum="64Mi"))
-    machine = node.start({})
-    try:
-        found = played(
-            "kubernetes", tmp_path,
-            function("make", MAKE, inputs=inputs),
-            sh("show", 'printf "%s" "$1"; echo told >&2; ls /scratch', hard, sidecars=(beside,),
-               volumes=(Volume(path="/scratch", source="empty"),), resources=Resources(cpu=0.1, memory="64Mi")),
-            sh("code", "exit 3"),
-            sh("hungry", "head -c 200000000 /dev/zero | tail", resources=Resources(memory="32Mi"), retry=hungry),
-            Step(name="job", task=JobTask(manifest=manifest, success=done, outputs=counted, delete_after=True)),
-            kubeconfig=machine.kubeconfig,
-        )  # fmt: skip
-    finally:
-        machine.stop()
-    assert found["make"]["outputs"] == {"result": {"n": 4, "s": HARD}}
-    assert found["show"]["outputs"] == {"result": HARD.removesuffix("\n")}
-    assert (found["code"]["error"], found["code"]["kinds"]) == ("exit code 3", ["ExitCode"])
-    assert [one["kinds"] for one in found["hungry"]["tries"]] == [["OutOfMemory"]] * 2
-    assert found["job"]["outputs"] == {"n": 1}
 
 
 # --- refused, and said -----------------------------------------------------------------------------------------------
