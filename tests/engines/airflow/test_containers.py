@@ -117,8 +117,9 @@ def test_a_formatter_leaves_the_dag_files_as_they_are(tmp_path: Path) -> None:
 
 @needs_airflow
 @pytest.mark.timeout(600)
-def test_airflow_reads_the_dag_files_without_errors_and_warnings(tmp_path: Path) -> None:
-    found = dagbag.read(written(tmp_path, TAKEN[::5]))
+@pytest.mark.parametrize("mode", MODES)
+def test_airflow_reads_the_dag_files_without_errors_and_warnings(mode: str, tmp_path: Path) -> None:
+    found = dagbag.read(written(tmp_path, [pair for pair in TAKEN if pair[0] == mode][::5]))
     assert {file: (one.errors, one.warnings) for file, one in found.items() if one.errors or one.warnings} == {}
     assert {file: len(one.dags) for file, one in found.items() if len(one.dags) != 1} == {}
 
