@@ -12,6 +12,7 @@ from couler.core import passes
 from couler.core.collector import collector_paused
 from couler.core.errors import EngineLimitError, MissingExtraError, Refusal, UnsupportedFeatureError
 from couler.core.ir.features import FEATURES, features_after, features_of
+from couler.core.ir.graph import links_remembered
 from couler.core.ir.model import Workflow
 from couler.core.ir.validate import check
 from couler.driver.load import as_workflow
@@ -125,7 +126,7 @@ def compile(workflow: Any = None, engine: str = "local", **options: Any) -> Comp
         InvalidWorkflowError: Rules are broken.
         UnsupportedFeatureError: The engine cannot do what the workflow uses.
     """
-    with collector_paused():
+    with collector_paused(), links_remembered():
         lowered = prepare(as_workflow(workflow), engine, options)
         backend, version = registry.backend(engine)
         made = backend.compile(lowered.workflow, version, options)

@@ -41,17 +41,19 @@ from couler.backends.argo.values import (
 from couler.backends.argo.wire import json_of, literal, member, quoted, wire
 from couler.backends.argo.wrappers import END, exporting, loop, mapping, output_source, pause, shell
 from couler.core.errors import EngineError
-from couler.core.ir.graph import needed, references, references_in, statuses, upstream_by
+from couler.core.ir.graph import links, needed, references_in, statuses
 from couler.core.ir.graph import outputs_of as declared_outputs
 from couler.core.ir.model import (
     Condition,
     Constant,
+    ContainerTask,
     FirstOf,
     FunctionTask,
     GroupOutput,
     GroupTask,
     ItemRef,
     ListOf,
+    Output,
     OutputRef,
     Parameter,
     ParameterRef,
@@ -99,20 +101,20 @@ class Scope(ScopeTypes):
         self.exports = exports or {}
         self.outputs = outputs
         self.tasks = task_names(self.steps)
-        found = {step.name: references(step) for step in steps}
-        self.upstream = {step.name: upstream_by(found[step.name], step) for step in steps}
+        found = {step.name: links(step) for step in steps}
+        self.upstream = {name: upstream for name, (_, upstream) in found.items()}
         self._task_names = NameTable(self.tasks.values())
         self._choices: list[dict[str, Any]] = []
         self._in_outputs = False
         depths = _depths(self.upstream)
         self.fail_fast = build.stops and max(depths.values(), default=0) < len(depths)
         self.wanted_items = _wanted_items(steps)
-        self.read = _read_outputs(found, steps, outputs)
+        self.read = _read_outputs([refs for refs, _ in found.values()], steps, outputs)
         self._shapes = shapes_of(steps)
         self.varying = varying_texts(self._shapes.values())
         self._guards: dict[str, tuple[str, ...]] = {}
         self._origins: dict[str, frozenset[str]] = {}
-        self._types: dict[str, Mapping[str, Any]] = {}
+        self._of_containers: dict[int, Mapping[str, Output]] = {}
         for step, output, name in declared_base_names(steps):
             build.base_names[id(self), step, output] = name
         self.units = self._all_units()
@@ -501,15 +503,21 @@ class Scope(ScopeTypes):
     def type_of(self, value: Value) -> str:
         """Type of a value, as far as it is declared."""
         if type(value) is OutputRef and not value.path and value.default is None:
-            outputs = self._types.get(value.step)
-            if outputs is None:
-                known = value.step in self.steps
-                outputs = self._types[value.step] = declared_outputs(self.steps[value.step]) if known else {}
-            found = outputs.get(value.output)
+            step = self.steps.get(value.step)
+            found = self._outputs_of(step).get(value.output) if step is not None else None
             return found.type if found is not None else "any"
         if type(value) is ParameterRef and not value.path and value.name in self.parameters:
             return self.parameters[value.name].type
         return "any"
+
+    def _outputs_of(self, step: Step) -> Mapping[str, Output]:
+        """Declared outputs of a step; containers that declare the same share these."""
+        if step.foreach is not None or type(step.task) is not ContainerTask:
+            return declared_outputs(step)
+        found = self._of_containers.get(id(step.outputs))
+        if found is None:
+            found = self._of_containers[id(step.outputs)] = declared_outputs(step)
+        return found
 
     def global_parameter(self, name: str) -> Source | None:
         """Parameters of the workflow are seen in every template; those of a group are not."""
@@ -661,12 +669,12 @@ def _wanted_items(steps: Sequence[Step]) -> dict[str, frozenset[str]]:
 
 
 def _read_outputs(
-    read: Mapping[str, Iterable[Value]], steps: Sequence[Step], outputs: Sequence[GroupOutput]
+    read: Iterable[Iterable[Value]], steps: Sequence[Step], outputs: Sequence[GroupOutput]
 ) -> dict[str, set[str]]:
     """Outputs that something in the scope reads, by step; ``read`` are the references of each step."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     conditions = [step.after_condition for step in steps if step.after_condition is not None]
-    groups = [*read.values(), *map(references_in, [*conditions, *(output.value for output in outputs)])]
+    groups = [*read, *map(references_in, [*conditions, *(output.value for output in outputs)])]
     for group in groups:
         for ref in group:
             if type(ref) is OutputRef:

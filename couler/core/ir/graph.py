@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from couler.core.ir.model import (
     AllOf,
@@ -142,6 +144,38 @@ def _collect_statuses(condition: Condition, found: list[StatusIs]) -> None:
             pass
 
 
+def links(step: Step) -> tuple[tuple[Value, ...], tuple[str, ...]]:
+    """`references` and `upstream` of a step; within `links_remembered` they are found once."""
+    remembered = _remembered.get()
+    if remembered is None:
+        return _links(step)
+    found = remembered.get(id(step))
+    if found is None:
+        found = remembered[id(step)] = (step, _links(step))
+    return found[1]
+
+
+def _links(step: Step) -> tuple[tuple[Value, ...], tuple[str, ...]]:
+    found = references(step)
+    return found, upstream_by(found, step)
+
+
+@contextmanager
+def links_remembered() -> Iterator[None]:
+    """What `links` finds in the block is remembered until its end."""
+    token = _remembered.set({})
+    try:
+        yield
+    finally:
+        _remembered.reset(token)
+
+
+_remembered: ContextVar[dict[int, tuple[Step, tuple[tuple[Value, ...], tuple[str, ...]]]] | None] = ContextVar(
+    "couler_links", default=None
+)
+"""Links by the id of the step, which is kept with them so that no other step gets its id."""
+
+
 def upstream(step: Step) -> tuple[str, ...]:
     """Names of the steps that must end before this one, each once, in the order in which the step mentions them."""
     return upstream_by(references(step), step)
@@ -149,17 +183,12 @@ def upstream(step: Step) -> tuple[str, ...]:
 
 def upstream_by(refs: Iterable[Value], step: Step) -> tuple[str, ...]:
     """As `upstream`, for a step whose references are known already."""
-    return tuple(dict.fromkeys(needs(refs, step)))
-
-
-def needs(refs: Iterable[Value], step: Step) -> list[str]:
-    """As `upstream_by`, as often as the step mentions each name."""
     names = [ref.step for ref in refs if type(ref) is OutputRef]
     names.extend(step.after)
     if step.after_condition is not None:
         names.extend(test.step for test in statuses(step.after_condition))
         names.extend(ref.step for ref in references_in(step.after_condition) if type(ref) is OutputRef)
-    return names
+    return tuple(dict.fromkeys(names))
 
 
 def order(steps: Sequence[Step]) -> tuple[Step, ...]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from couler.core.ir.features import FEATURES, features_of
-from couler.core.ir.graph import cycle, order, outputs_of, references, upstream, walk
+from couler.core.ir.graph import cycle, links, links_remembered, order, outputs_of, references, upstream, walk
 from couler.core.ir.model import (
     AllOf,
     Compare,
@@ -259,3 +259,15 @@ def test_maps_in_maps_are_told_apart_from_maps() -> None:
     found = features_of(Workflow(name="w", steps=(step("outer", inner, foreach=again),)))
     assert found["map"] == ("outer", "outer/inner/leaf")
     assert found["map_in_map"] == ("outer/inner/leaf",)
+
+
+def test_links_are_found_once_for_each_step_within_a_block() -> None:
+    def waits_for(name: str) -> Step:
+        return Step.model_validate({"name": "a", "task": {"kind": "suspend"}, "after": (name,)})
+
+    first = waits_for("b")
+    with links_remembered():
+        assert links(first) is links(first)
+        assert [links(waits_for(name))[1] for name in "bcd"] == [("b",), ("c",), ("d",)]
+    assert links(first) == ((), ("b",))
+    assert links(first) is not links(first)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import date
 from typing import Any, NamedTuple
 
 import pytest
@@ -377,6 +378,14 @@ def test_sizes_are_those_that_go_writes() -> None:
     assert json_bytes({"a": "<é😀&\u2028", "b": [1, True, None]}) == len(
         '{"a":"\\u003cé😀\\u0026\\u2028","b":[1,true,null]}'.encode()
     )
+
+
+def test_what_is_no_json_has_a_size_and_no_text() -> None:
+    read = Document.of(workflow(leaf("A"), days=date(2024, 1, 1)), "4.1")
+    assert read is not None
+    assert read.size > 0
+    with pytest.raises(TypeError, match="date is not JSON"):
+        assert read.text
 
 
 def test_the_size_that_counts_is_the_one_of_the_object_that_the_controller_keeps() -> None:

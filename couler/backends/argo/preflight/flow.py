@@ -213,6 +213,8 @@ def _runs_only_after(condition: str, depends: str, producer: Call) -> bool:
         return True
     if "||" in depends or "!" in depends:
         return False
+    if producer.name in depends.split(" && "):
+        return not _is_conditional(producer) and not _is_list(producer)
     named = dict(NAME_IN_DEPENDS.findall(depends))
     if named.get(producer.name) == ".Succeeded":
         return True

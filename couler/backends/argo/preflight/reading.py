@@ -190,16 +190,24 @@ class Document:
     @functools.cached_property
     def size(self) -> int:
         """Bytes of the object as JSON."""
-        return _bytes_of(self._written) - self._written.count("\n")
+        try:
+            written = self._written
+        except TypeError:
+            return json_bytes(self.data)
+        return _bytes_of(written) - written.count("\n")
 
     @functools.cached_property
     def _written(self) -> str:
         """The object as JSON with the end of a line, which texts in it cannot have, behind each sign between values."""
-        return json.dumps(self.data, ensure_ascii=False, separators=(",\n", ":\n"), default=str, skipkeys=True)
+        return json.dumps(self.data, ensure_ascii=False, separators=(",\n", ":\n"), check_circular=False)
 
     @property
     def text(self) -> str:
-        """The object as JSON on one line, with its end."""
+        """The object as JSON on one line, with its end.
+
+        Raises:
+            TypeError: Something in it is no JSON.
+        """
         line = self._written.replace("\n", " ")
         line += "\n"  # in place: it is long
         return line

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from couler.core.errors import Problem
-from couler.core.ir.graph import outputs_of, references
+from couler.core.ir.graph import links, outputs_of
 from couler.core.ir.model import (
     ContainerTask,
     FunctionTask,
@@ -68,12 +68,13 @@ class Place:
 
 @dataclass(slots=True, eq=False)  # frozen would take three times as long, for each step
 class Located:
-    """A step with its path, the scope whose names it sees, and all its references."""
+    """A step with its path, the scope whose names it sees, all its references, and the steps that it waits for."""
 
     path: str
     step: Step
     place: Place
     references: tuple[Value, ...]
+    upstream: tuple[str, ...]
     is_handler: bool = False
 
     def problem(self, rule: str, message: str, hint: str = "") -> Problem:
@@ -108,26 +109,33 @@ class Context:
         top = _place("", workflow, None, after_all=False)
         places, steps = [top], []
         pending = [
-            Located(handler.step.name, handler.step, top, references(handler.step), True)
+            Located(handler.step.name, handler.step, top, *links(handler.step), True)
             for handler in reversed(workflow.exit_handlers)
         ]
-        pending.extend(Located(step.name, step, top, references(step)) for step in reversed(workflow.steps))
-        by_field: dict[str, list[Located]] = {field: [] for field in Step.model_fields}
+        pending.extend(Located(step.name, step, top, *links(step)) for step in reversed(workflow.steps))
+        by_fields: dict[int, tuple[set[str], list[Located]]] = {}
         by_kind: dict[type[Task], list[Located]] = defaultdict(list)
         while pending:
             at = pending.pop()
             step = at.step
             steps.append(at)
             by_kind[type(step.task)].append(at)
-            for name in step.model_fields_set:
-                by_field[name].append(at)
+            given = step.model_fields_set
+            alike = by_fields.get(id(given))
+            if alike is None:
+                alike = by_fields[id(given)] = (given, [])
+            alike[1].append(at)
             if type(step.task) is GroupTask:
                 inner = _place(at.path, step.task, step, after_all=at.after_all)
                 places.append(inner)
                 pending.extend(
-                    Located(f"{at.path}/{child.name}", child, inner, references(child))
+                    Located(f"{at.path}/{child.name}", child, inner, *links(child))
                     for child in reversed(step.task.steps)
                 )
+        by_field: dict[str, list[Located]] = {field: [] for field in Step.model_fields}
+        for names, group in by_fields.values():
+            for name in names:
+                by_field[name] += group
         inputs = [item for at in by_field["inputs"] for item in at.step.inputs]
         return cls(workflow, tuple(places), tuple(steps), inputs, by_field, by_kind)
 

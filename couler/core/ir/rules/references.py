@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from couler.core.errors import Problem, near
-from couler.core.ir.graph import cycles, needs, outputs_of_one, references_in, statuses, upstream_by
+from couler.core.ir.graph import cycles, outputs_of_one, references_in, statuses
 from couler.core.ir.model import (
     Condition,
     ContainerTask,
@@ -279,7 +279,7 @@ def no_cycles(context: Context) -> Iterator[Problem]:
     waits: dict[Place, dict[str, tuple[str, ...]]] = {place: {} for place in _doubtful(context)}
     for at in context.steps if waits else ():
         if at.place in waits and not at.is_handler:
-            waits[at.place].setdefault(at.step.name, upstream_by(at.references, at.step))
+            waits[at.place].setdefault(at.step.name, at.upstream)
     for place, names in waits.items():
         for found in cycles(names):
             yield _cycle_problem(place, found)
@@ -293,7 +293,7 @@ def _doubtful(context: Context) -> Iterable[Place]:
         if at.is_handler:
             continue
         known = above[at.place]
-        if not known.issuperset(needs(at.references, at.step)):
+        if not known.issuperset(at.upstream):
             doubtful[at.place] = None
         known.add(at.step.name)
     return doubtful
