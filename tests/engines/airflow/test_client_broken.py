@@ -24,8 +24,9 @@ SOON = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "10",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
+    "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
 }
-"""That Airflow sees soon what was lost; by default that takes minutes."""
+"""That Airflow sees soon what was lost, and tries it again soon; by default that takes minutes."""
 
 
 @couler.step
@@ -56,7 +57,7 @@ def long(folder: str) -> str:
 
 @couler.workflow
 def lasting(folder: str) -> couler.Output:
-    return long(first(folder), retry=couler.retry(limit=2))
+    return long(first(folder)).with_(retry=couler.retry(2))
 
 
 @couler.workflow
