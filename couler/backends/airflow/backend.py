@@ -49,7 +49,20 @@ _NEEDS_CONTAINERS = {
 }
 _NEEDS_FILES = "pods have no folder in common with workers; name a claim that workers mount too: set artifacts to claim://NAME/PATH"
 
-SHIPPED = ("__init__.py", "files.py", "outside.py", "processes.py", "steps.py", "values.py", "version.py")
+SHIPPED = (
+    *(
+        "__init__.py",
+        "again.py",
+        "files.py",
+        "groups.py",
+        "outside.py",
+        "processes.py",
+        "step.py",
+        "steps.py",
+        "values.py",
+    ),
+    "version.py",
+)
 LIMIT = 1 << 20
 LIMIT_OF_PODS = 256 * 1024
 """Bytes of a value: what a pod is given and gives travels through the cluster's own objects."""

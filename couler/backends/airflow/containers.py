@@ -41,6 +41,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 """What steps run in to the modules that a DAG file needs for that."""
 RUNNING = frozenset({"Function", "Script", "Container"})
 """Operators that run something."""
+_MODULE_OF = {"Job": "jobs", "Again": "again", **dict.fromkeys(("End", "Gather", "Items", "Rounds", "Start"), "groups")}
 IMAGE = "python:3.11-slim"
 """Where functions and scripts run that name no image."""
 MIB = 1 << 20
@@ -79,9 +80,9 @@ def files_in(options: Mapping[str, Any]) -> tuple[str, str]:
 
 def module_of(operator: str, mode: str) -> str:
     """The module that has an operator."""
-    if operator == "Job":
-        return "jobs"
-    return {KUBERNETES: "pods", DOCKER: "docker_steps"}.get(mode, "steps") if operator in RUNNING else "steps"
+    if operator in RUNNING:
+        return {KUBERNETES: "pods", DOCKER: "docker_steps"}.get(mode, "steps")
+    return _MODULE_OF.get(operator, "steps")
 
 
 def of_job(task: JobTask) -> dict[str, Code | None]:

@@ -20,7 +20,7 @@ from couler.runner.container import OUTPUTS, TERMINATION_LOG, WORK
 from . import processes
 from .images import GIVEN, CommandInImage, Ended, FunctionInImage, InImage, Program, ScriptInImage
 from .processes import AttemptError
-from .steps import Here
+from .step import Here
 
 
 @dataclass

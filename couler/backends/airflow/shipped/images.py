@@ -17,8 +17,10 @@ from couler.runner.container import LOADER, OUT_OF_MEMORY, OUTPUTS, PACKAGES, RE
 from couler.runner.function import is_file
 
 from . import processes
+from .again import Again
 from .processes import AttemptError
-from .steps import Again, Here, Process
+from .step import Here
+from .steps import Process
 
 GIVEN = "/tmp/couler/given"
 RUNNER = Path(__file__).with_name("runner.txt")

@@ -13,7 +13,7 @@ from kubernetes.dynamic import DynamicClient
 from couler.runner.value_types import mismatch
 
 from .processes import AttemptError
-from .steps import Here, Step
+from .step import Here, Step
 from .values import MISSING, NoValueError, as_text, compare
 
 MERGE = "application/merge-patch+json"

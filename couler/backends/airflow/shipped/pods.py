@@ -20,7 +20,7 @@ from couler.runner.container import OUT_OF_MEMORY, WORK
 from . import processes
 from .images import CommandInImage, Ended, FunctionInImage, InImage, Program, ScriptInImage, inside
 from .processes import AttemptError
-from .steps import Here
+from .step import Here
 from .version import AirflowTaskTimeout
 
 XCOM = "/airflow/xcom"

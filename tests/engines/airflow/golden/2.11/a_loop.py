@@ -13,7 +13,8 @@ HERE = Path(__file__).parent
 if str(HERE) not in sys.path:
     sys.path.append(str(HERE))
 
-from a_loop_parts.steps import End, Function, Rounds
+from a_loop_parts.groups import End, Rounds
+from a_loop_parts.steps import Function
 from a_loop_parts.values import Compare, Last, Not, Output
 
 SOURCES = HERE / "a_loop_parts" / "sources"

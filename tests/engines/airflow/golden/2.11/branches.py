@@ -13,7 +13,8 @@ HERE = Path(__file__).parent
 if str(HERE) not in sys.path:
     sys.path.append(str(HERE))
 
-from branches_parts.steps import Container, End, Function
+from branches_parts.groups import End
+from branches_parts.steps import Container, Function
 from branches_parts.values import Compare, First, Not, Output, Parameter
 
 SOURCES = HERE / "branches_parts" / "sources"

@@ -12,7 +12,8 @@ HERE = Path(__file__).parent
 if str(HERE) not in sys.path:
     sys.path.append(str(HERE))
 
-from files_and_an_exit_handler_parts.steps import Container, End, Function
+from files_and_an_exit_handler_parts.groups import End
+from files_and_an_exit_handler_parts.steps import Container, Function
 from files_and_an_exit_handler_parts.values import Output, Run
 
 SOURCES = HERE / "files_and_an_exit_handler_parts" / "sources"

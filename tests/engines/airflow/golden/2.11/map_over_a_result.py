@@ -14,7 +14,8 @@ HERE = Path(__file__).parent
 if str(HERE) not in sys.path:
     sys.path.append(str(HERE))
 
-from map_over_a_result_parts.steps import End, Function, Gather, Items
+from map_over_a_result_parts.groups import End, Gather, Items
+from map_over_a_result_parts.steps import Function
 from map_over_a_result_parts.values import Item, Output, Parameter
 
 SOURCES = HERE / "map_over_a_result_parts" / "sources"
@@ -43,6 +44,7 @@ with DAG(
         measure_item = Function.partial(
             task_id="item",
             step="measure",
+            map_index_template="{{ task.shown_item }}",
             inputs={"word": Item("word")},
             outputs=[{"name": "result", "type": "int", "path": ""}],
             types={"word": "str"},

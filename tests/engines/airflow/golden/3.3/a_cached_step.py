@@ -12,7 +12,8 @@ HERE = Path(__file__).parent
 if str(HERE) not in sys.path:
     sys.path.append(str(HERE))
 
-from a_cached_step_parts.steps import End, Function
+from a_cached_step_parts.groups import End
+from a_cached_step_parts.steps import Function
 from a_cached_step_parts.values import Output, Parameter
 
 SOURCES = HERE / "a_cached_step_parts" / "sources"

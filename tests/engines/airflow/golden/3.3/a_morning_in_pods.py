@@ -13,8 +13,9 @@ HERE = Path(__file__).parent
 if str(HERE) not in sys.path:
     sys.path.append(str(HERE))
 
+from a_morning_in_pods_parts.again import Again
+from a_morning_in_pods_parts.groups import End
 from a_morning_in_pods_parts.pods import Container
-from a_morning_in_pods_parts.steps import Again, End
 from a_morning_in_pods_parts.values import Parameter
 
 with DAG(
