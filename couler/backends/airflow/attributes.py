@@ -129,8 +129,7 @@ def of_step(step: Step, names: Names, version: str) -> dict[str, Code | None]:
         arguments |= _of_process(step, names)
     if step.retry is not None and step.retry.limit:
         arguments |= {"retries": str(step.retry.limit), "retry_policy": _again(step.retry, names)}
-        if not is_newest(version):
-            arguments |= _waits(step.retry)
+        arguments |= _waits(step.retry, version)
     if step.timeout is not None and isinstance(step.task, SuspendTask):
         arguments["most"] = number(step.timeout)
     elif step.timeout is not None:
@@ -177,11 +176,16 @@ def _declared(output: Output) -> Code:
     return found
 
 
-def _waits(retry: Retry) -> dict[str, Code | None]:
-    """How long Airflow 2 waits before another attempt: its policy cannot say so."""
+def _waits(retry: Retry, version: str) -> dict[str, Code | None]:
+    """How long Airflow waits before another attempt where it does not ask the policy.
+
+    After the loss of a worker it asks none, and Airflow 2 never does; it would wait for five minutes.
+    """
     backoff = retry.backoff
-    return {
-        "retry_delay": seconds(backoff.initial or 0),
+    found: dict[str, Code | None] = {"retry_delay": seconds(backoff.initial or 0)}
+    if is_newest(version):
+        return found
+    return found | {
         "retry_exponential_backoff": flag(bool(backoff.initial) and backoff.factor > 1),
         "max_retry_delay": None if backoff.maximum is None else seconds(backoff.maximum),
     }

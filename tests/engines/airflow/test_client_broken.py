@@ -24,7 +24,6 @@ SOON = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "10",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
-    "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
 }
 """That Airflow sees soon what was lost, and tries it again soon; by default that takes minutes."""
 

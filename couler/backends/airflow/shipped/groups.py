@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from couler.runner.value_types import kind_of
 
 from . import version
 from .processes import AttemptError
-from .step import Here, Step
-from .values import (
-    MISSING,
-    NoValueError,
-    holds,
-)
-from .version import (
-    AirflowFailException,
-    AirflowRescheduleException,
-)
+from .step import Here, Step, allows_failure
+from .values import MISSING, NoValueError, holds
+from .version import AirflowFailException, RetryDecision, RetryPolicy
 
 ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
 MOST_ITEMS = 1024
 """Items of a map: more are refused by Airflow itself, unless ``core.max_map_length`` is raised."""
+
+
+LOOKS, LOOK = 100_000, 2
+"""How often an item looks whether it is its turn, and after how many seconds for each one ahead of it."""
+
+
+class NotYetError(Exception):
+    """It is not the turn of an item of a map: as many run as may."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"as many items run as may; looks again in {seconds:g} s")
+        self.seconds = seconds
+
+
+class Turns(RetryPolicy):
+    """Further looks until it is the turn of an item. A task that is put off instead may be taken for lost."""
+
+    def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
+        if isinstance(exception, NotYetError):
+            return RetryDecision.retry(timedelta(seconds=exception.seconds))
+        return RetryDecision.fail("the group's start failed")
 
 
 class Start(Step):
@@ -37,7 +51,8 @@ class Start(Step):
     template_fields = ("item",)
 
     def __init__(self, *, at_once: int = 0, **arguments: Any) -> None:
-        super().__init__(**arguments)
+        waits = {"retries": LOOKS, "retry_policy": Turns(), "retry_delay": timedelta(seconds=LOOK)} if at_once else {}
+        super().__init__(**{**waits, **arguments})
         self.at_once = at_once
 
     def pre_execute(self, context: Any) -> None:
@@ -48,7 +63,7 @@ class Start(Step):
             end = self.task_id.removesuffix("start") + "end"
             ended = sum(state in ENDED for state in version.states(context, [end]).values())
             if (ahead := here.ti.map_index + 1 - self.at_once - ended) > 0:
-                raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=min(2 * ahead, 60)))
+                raise NotYetError(min(LOOK * ahead, 60))
 
     def perform(self, here: Here) -> Mapping[str, Any]:
         if isinstance(self.item, str):
@@ -83,19 +98,41 @@ class End(Closing):
         start = self.task_id.removesuffix("end") + "start"
         if start in self.dag.task_dict:
             status, soft = here.ending(start)
+            if status == "failed":
+                raise AttemptError(here.error_of(start).removeprefix(": ") or "the group did not start")
             if status != "succeeded":
                 here.give_up(status, soft)
         endings = {name: here.ending(task) for name, task in self.steps.items()}
         failed = [name for name, (status, soft) in endings.items() if status == "failed" and not soft]
         status = "failed" if failed else "succeeded"
-        all_failed = [name for name, (ended, _) in endings.items() if ended == "failed"]
-        here.push("outcome", {"status": status, "failed_steps": all_failed})
+        if self.task_id == "end":
+            here.push("outcome", {"status": status, "failed_steps": list(self.failed_steps(here))})
         if failed:
             raise AttemptError(f"step '{failed[0]}' failed{here.error_of(self.steps[failed[0]])}", ("AttemptError",))
         if any(status == "cancelled" and not soft for status, soft in endings.values()):
             here.give_up("cancelled", False)
         found = {name: here.value(value) for name, value in self.outputs.items()}
         return {name: value for name, value in found.items() if value is not MISSING}
+
+    def failed_steps(self, here: Here) -> Iterator[str]:
+        """Paths of the steps that failed, in the order in which they are declared, less what was allowed to."""
+        tasks = self.dag.task_dict
+        failed = {name for name, state in version.states(here.context, tasks).items() if state == "failed"}
+        failed |= {name.rpartition("_")[0] for name in failed - tasks.keys()}
+
+        def below(task: str, path: str) -> Iterator[str]:
+            one = tasks[task]
+            if task not in failed or allows_failure(one):
+                return
+            inner: list[str] = []
+            if isinstance(one, End):
+                inner = [found for name, face in one.steps.items() for found in below(face, f"{path}/{name}")]
+            elif isinstance(one, Gather | Rounds):
+                inner = [found for body in one.bodies for found in below(body, path)]
+            yield from dict.fromkeys(inner) or [path]
+
+        for name, face in self.steps.items():
+            yield from below(face, name)
 
 
 class Items(Step):
@@ -165,9 +202,7 @@ class Gather(Closing):
             text = here.ti.xcom_pull(task_ids=self.each, key="error", map_indexes=failed[0])
             message = f": {json.loads(text)}" if text else ""
             raise AttemptError(f"item {failed[0]} failed{message}")
-        if not self.allow_items and any(
-            states.get(f"{self.each}_{index}") == "upstream_failed" for index in range(count)
-        ):
+        if not self.allow_items and any(self._is_cancelled(here, states, index) for index in range(count)):
             here.give_up("cancelled", False)
         results: list[Mapping[str, Any] | None] = [None] * count
         for text in here.ti.xcom_pull(task_ids=[self.each], map_indexes=range(count)) if count else ():
@@ -175,6 +210,18 @@ class Gather(Closing):
                 found = json.loads(text)
                 results[found["index"]] = found["outputs"]
         return {name: [None if one is None else one.get(name) for one in results] for name in self.names}
+
+    def _is_cancelled(self, here: Here, states: Mapping[str, str | None], index: int) -> bool:
+        state = states.get(f"{self.each}_{index}")
+        if state != "skipped":
+            return state == "upstream_failed"
+        ended = json.loads(here.ti.xcom_pull(task_ids=self.each, key="ended", map_indexes=index) or "{}")
+        return ended.get("status") == "cancelled" and not ended.get("soft", False)
+
+    @property
+    def bodies(self) -> Sequence[str]:
+        """The tasks that end its items."""
+        return (self.each,)
 
 
 class Rounds(Closing):
@@ -187,7 +234,7 @@ class Rounds(Closing):
 
     def __init__(self, *, rounds: Sequence[str], names: Sequence[str], **arguments: Any) -> None:
         super().__init__(**arguments)
-        self.rounds = tuple(rounds)
+        self.rounds = self.bodies = tuple(rounds)
         self.names = tuple(names)
 
     def perform(self, here: Here) -> Mapping[str, Any]:

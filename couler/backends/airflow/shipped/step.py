@@ -167,6 +167,12 @@ class Step(BaseOperator):
         processes.kill_all()
 
 
+def allows_failure(task: Any) -> bool:
+    """Whether the failure of a task is an outcome; a mapped one has its arguments beside it."""
+    given = getattr(task, "partial_kwargs", {}).get("allow_failure", False)
+    return bool(getattr(task, "allow_failure", given))
+
+
 class Here:
     """One attempt of a step: what it can see of the run."""
 
@@ -296,7 +302,7 @@ class Here:
         if state == "success":
             return "succeeded", False
         if state == "failed":
-            return "failed", bool(getattr(self.dag.task_dict.get(task), "allow_failure", False))
+            return "failed", allows_failure(self.dag.task_dict.get(task))
         if state == "skipped":
             ended = json.loads(self.pull(task, "ended") or "{}")
             return ended.get("status", "skipped"), ended.get("soft", False)
@@ -371,7 +377,7 @@ class Here:
         for task in self.dag.tasks:
             group = task.task_group.group_id if task.task_group is not None else None
             around = group is None or own.startswith(f"{group}.")
-            if around and not getattr(task, "allow_failure", False) and not task.is_teardown:
+            if around and not allows_failure(task) and not task.is_teardown:
                 in_map = self._group is not None and task.task_id.startswith(self._group)
                 (inside if in_map else outside).append(task.task_id)
                 if in_map and task.task_id == f"{self._group}end":

@@ -12,7 +12,6 @@ from airflow.sdk import BaseOperator, Connection, ObjectStoragePath, Variable
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import (
     AirflowFailException,
-    AirflowRescheduleException,
     AirflowSkipException,
     AirflowTaskTimeout,
 )
@@ -20,7 +19,6 @@ from airflow.sdk.log import mask_secret
 
 __all__ = [
     "AirflowFailException",
-    "AirflowRescheduleException",
     "AirflowSkipException",
     "AirflowTaskTimeout",
     "ApprovalOperator",

@@ -9,7 +9,6 @@ from typing import Any
 
 from airflow.exceptions import (
     AirflowFailException,
-    AirflowRescheduleException,
     AirflowSkipException,
     AirflowTaskTimeout,
 )
@@ -21,7 +20,6 @@ from airflow.utils.log.secrets_masker import mask_secret
 
 __all__ = [
     "AirflowFailException",
-    "AirflowRescheduleException",
     "AirflowSkipException",
     "AirflowTaskTimeout",
     "ApprovalOperator",

@@ -35,6 +35,7 @@ with DAG(
         secrets={"TOKEN": ("registry", "token")},
         retries=3,
         retry_policy=Again(initial=5.0),
+        retry_delay=timedelta(seconds=5),
         execution_timeout=timedelta(seconds=3600),
         command=["train"],
         args=["--rate", Parameter("rate"), "--text", "{{not a tag}} $(not a variable)"],

@@ -4,6 +4,7 @@ Written by couler for Airflow; change the workflow, and compile it again.
 """
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 from airflow.sdk import DAG, Param
@@ -35,6 +36,7 @@ with DAG(
         types={"number": "int"},
         retries=2,
         retry_policy=Again(initial=1.0, maximum=10.0),
+        retry_delay=timedelta(seconds=1),
         source=SOURCES / "risky.py",
         entry="risky",
         trigger_rule="none_failed",
