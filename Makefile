@@ -23,7 +23,7 @@ conformance-cluster:
 	bash .ci/cluster all
 
 conformance-airflow:
-	bash .ci/airflow
+	bash .ci/airflow all
 
 tables:
 	$(PYTHON) docs/tables.py --write

@@ -104,6 +104,41 @@ def building() -> str:
     return table(["", "version", "steps", "runs", "time, median"], rows)
 
 
+def compiling_argo() -> str:
+    """Seconds and memory from a program to the text for Argo."""
+    rows = [
+        [
+            *(row["name"], row["version"], f"{row['steps']:,}", f"{number(row['seconds'])} s"),
+            *(f"{row['megabytes']:.1f} MB", f"{row['peak_mib']:,.0f} MiB"),
+        ]
+        for row in results("argo_compile")["compile"]
+    ]
+    return table(["", "version", "steps", "time, median", "text", "peak of memory"], rows)
+
+
+def compiling_airflow() -> str:
+    """Seconds from a program to a DAG file."""
+    rows = [[f"{row['steps']:,}", f"{number(row['seconds'])} s"] for row in results("airflow_compile")["compile"]]
+    return table(["steps", "time, median"], rows)
+
+
+def reading_airflow() -> str:
+    """Seconds in which Airflow reads couler's DAG file and one by hand."""
+    found: dict[int, dict[str, float]] = {}
+    for row in results("airflow_compile")["read"]:
+        found.setdefault(row["tasks"], {})[row["name"]] = row["parse_s"] + row["store_s"]
+    rows = [
+        [
+            f"{tasks:,}",
+            f"{number(one['couler'])} s",
+            f"{number(one['by hand'])} s",
+            f"{one['couler'] / one['by hand']:.2f}",
+        ]
+        for tasks, one in found.items()
+    ]
+    return table(["tasks", "couler's file", "by hand", "ratio"], rows)
+
+
 def machine() -> str:
     """On what, when and how the numbers were measured."""
     found = results("local_engine")
@@ -283,11 +318,14 @@ TABLES: dict[str, Callable[[], str]] = {
     "building": building,
     "machine": machine,
     "commands": commands,
+    "compiling-airflow": compiling_airflow,
+    "compiling-argo": compiling_argo,
     "conformance-features": conformance_features,
     "conformance-rules": conformance_rules,
     "conformance-summary": conformance_summary,
     "mutations": mutations,
     "features": features,
+    "reading-airflow": reading_airflow,
     "settings": settings,
     "support": support,
 }

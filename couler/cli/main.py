@@ -19,7 +19,7 @@ VERBS = {
     "compile": Verb("couler.cli.verbs.compile:compile_", "Write a workflow in an engine's own form.", _WORKFLOWS),
     "validate": Verb("couler.cli.verbs.validate:validate", "Find all problems of a workflow.", _WORKFLOWS),
     "graph": Verb("couler.cli.verbs.graph:graph", "Draw a workflow.", _WORKFLOWS),
-    "import": Verb("couler.cli.verbs.import_:import_", "Read Argo YAML or a DAG of Airflow and write it as Python.", _WORKFLOWS),
+    "import": Verb("couler.cli.verbs.import_:import_", "Turn Argo YAML or an Airflow DAG into Python.", _WORKFLOWS),
     "list": Verb("couler.cli.verbs.list:list_", "List runs, the newest first.", _RUNS),
     "status": Verb("couler.cli.verbs.status:status", "Show how a run stands, step by step.", _RUNS),
     "logs": Verb("couler.cli.verbs.logs:logs", "Print what the steps wrote.", _RUNS),
