@@ -6,7 +6,7 @@ from tests.conformance.catalogue import CASES
 from tests.conformance.expected import declared, refused
 from tests.conformance.record import catalogue, is_fine, kept
 
-PLACES = {"local": "local", "argo-played": "argo", "argo": "argo"}
+PLACES = {"local": "local", "argo-played": "argo", "argo": "argo", "airflow": "airflow"}
 
 
 def test_the_catalogue_that_is_kept_is_that_of_the_cases() -> None:
