@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from couler.backends.airflow.client.documents import documents_of, store_of
 from couler.backends.airflow.client.follow import GONE, Reader, follow
 from couler.backends.airflow.client.snapshot import Instance, instance_of
 from couler.backends.airflow.names import dag_name, identifier, task_names
+from couler.backends.remote.engine import RemoteEngine
 from couler.backends.remote.ledger import Ledger, Observer
 from couler.backends.remote.runs import check_mode, new_id
 from couler.core.errors import NotFoundError, StateError, near
@@ -23,14 +25,12 @@ from couler.core.ir.model import Workflow
 from couler.core.ir.parameters import complete
 from couler.core.ir.text import from_text, to_json
 from couler.core.passes.apply_defaults import apply_defaults
-from couler.runs import Changes, EventRecord, RunRecord, RunStore, open_store
+from couler.runs import Changes, EventRecord, RunRecord, RunStore
 from couler.runs.records import ENDED
 
 if TYPE_CHECKING:
     from couler.backends.base import Check, Mode
 
-_FRESH = 1.0
-"""Seconds for which what was read from Airflow counts as news."""
 _ACCESS = ("token", "token_command", "user", "password")
 _KEPT = (
     *("server", "dags", "dags_command", "artifacts", "python", "max_value", "version"),
@@ -39,7 +39,7 @@ _KEPT = (
 """What a run remembers: where it is, and how it was compiled."""
 
 
-class AirflowEngine:
+class AirflowEngine(RemoteEngine):
     """Runs workflows with Airflow; nothing has to run on this machine meanwhile.
 
     The run store holds what was last seen; every look refreshes it. May be shared by threads, and any number of
@@ -73,6 +73,8 @@ class AirflowEngine:
     """
 
     name = "airflow"
+    place = "Airflow"
+    not_there = "brought to Airflow"
 
     def __init__(
         self,
@@ -96,24 +98,14 @@ class AirflowEngine:
         service_account: str | None = None,
         **others: Any,
     ) -> None:
-        self.root = Path(root)
+        super().__init__(root, store)
         dags = None if dags is None else str(Path(dags).absolute())
         where = (server, dags, dags_command, artifacts)
         given = (*where, python, max_value, version, airflow_containers, image, namespace, service_account)
         self.options = {name: value for name, value in zip(_KEPT, given, strict=True) if value is not None}
         self.access = Access(token or "", token_command or "", user or "", password or "")
-        self._store_url = store if isinstance(store, str) else None
-        self._store = store if isinstance(store, RunStore) else None
         self._connections: dict[str, Connection] = {}
         self._readers: dict[str, Reader] = {}
-        self._looked: dict[str, float] = {}
-
-    @property
-    def store(self) -> RunStore:
-        """The run store, opened when first needed."""
-        if self._store is None:
-            self._store = open_store(self._store_url, self.root)
-        return self._store
 
     def connection(self, options: Mapping[str, Any] | None = None) -> Connection:
         """The Airflow of a run, or the one of the settings."""
@@ -144,35 +136,11 @@ class AirflowEngine:
         check_place(self.options)
         documents_of(workflow, self.options)
         run_id = run_id or new_id(identifier(workflow.name)[:40])
-        record = RunRecord(
-            run_id,
-            workflow.name,
-            self.name,
-            "pending",
-            time.time(),
-            parameters=values,
-            document=to_json(workflow),
-            labels={**workflow.labels, **labels},
-            options=dict(self.options),
-        )
-        self.store.create_run(record)
+        self._remember(run_id, workflow, values, labels, self.options)
         return run_id
 
-    def execute(self, run_id: str, mode: Mode = "new", observer: Observer | None = None) -> str:
-        """Bring the run to Airflow if it is not there, follow it to its end and give its status.
-
-        Raises:
-            KeyboardInterrupt: The user pressed Ctrl-C; following ends, and the run goes on.
-        """
-        self.detach(run_id, mode)
-        record = self.store.run(run_id)
-        try:
-            return follow(self._reader(record), self._ledger(run_id, observer))
-        except KeyboardInterrupt as error:
-            error.add_note(
-                f"run {run_id} goes on on Airflow: `couler wait {run_id}` waits for it, `couler stop {run_id}` stops it"
-            )
-            raise
+    def _follow(self, record: RunRecord, observer: Observer | None) -> str:
+        return follow(self._reader(record), self._ledger(record.id, observer))
 
     def detach(self, run_id: str, mode: Mode = "new") -> None:
         """Bring the run to Airflow if it is not there, or let it go on; it needs nobody here.
@@ -217,34 +185,11 @@ class AirflowEngine:
 
     # --- requests --------------------------------------------------------------------------------------------------
 
-    def stop(self, run_id: str) -> None:
-        """Ask the run to stop: what runs is ended, and exit handlers run.
-
-        Raises:
-            StateError: It has ended.
-        """
-        self.refresh(run_id)
-        record = self.store.run(run_id)
-        if record.status in ENDED:
-            raise StateError(f"run '{run_id}' has already {record.status}", "there is nothing to stop")
-        if not record.remote:
-            self.store.update_run(run_id, status="cancelled", ended=time.time(), message="stopped on request")
-            return
-        runs.stop(self.connection(record.options), record.remote, run_id)
-        self._looked.pop(run_id, None)
-
-    def terminate(self, run_id: str) -> None:
-        """End the run at once, with its exit handlers.
-
-        Raises:
-            StateError: It has ended.
-        """
-        self.stop(run_id)
-        record = self.store.run(run_id)
-        if not record.remote:
-            return
-        for task, index in self._handlers(record):
-            runs.end_task(self.connection(record.options), record.remote, run_id, task, index)
+    def _end(self, record: RunRecord, at_once: bool) -> None:
+        connection = self.connection(record.options)
+        runs.stop(connection, record.remote, record.id)
+        for task, index in self._handlers(record) if at_once else ():
+            runs.end_task(connection, record.remote, record.id, task, index)
 
     def _handlers(self, record: RunRecord) -> list[Instance]:
         """Tasks of exit handlers that have not ended."""
@@ -263,35 +208,14 @@ class AirflowEngine:
         """
         raise StateError("Airflow cannot pause a single run", f"couler stop {run_id}, and later couler retry {run_id}")
 
-    def approve(self, run_id: str, path: str) -> None:
-        """Let a suspended step go on.
-
-        Raises:
-            StateError: No such step waits.
-        """
-        self._decide(run_id, path, "Approve")
-
-    def reject(self, run_id: str, path: str) -> None:
-        """Fail a suspended step.
-
-        Raises:
-            StateError: No such step waits.
-        """
-        self._decide(run_id, path, "Reject")
-
-    def _decide(self, run_id: str, path: str, choice: str) -> None:
-        record = self.store.run(run_id)
-        if record.status in ENDED:
-            raise StateError(f"run '{run_id}' has already {record.status}", "start a new run")
-        if not record.remote:
-            raise StateError(f"run '{run_id}' was not brought to Airflow yet", f"couler resume {run_id}")
+    def _decide(self, record: RunRecord, path: str, is_approved: bool) -> None:
         waiting = self._reader(record).read().waiting
         if path not in waiting:
             hint = near(path, waiting, "waiting steps") or "no step waits"
-            raise StateError(f"step '{path}' of run '{run_id}' does not wait for a person", hint)
+            raise StateError(f"step '{path}' of run '{record.id}' does not wait for a person", hint)
         task, _ = instance_of(waiting[path])
-        runs.decide(self.connection(record.options), record.remote, run_id, task, choice)
-        self._looked.pop(run_id, None)
+        choice = "Approve" if is_approved else "Reject"
+        runs.decide(self.connection(record.options), record.remote, record.id, task, choice)
 
     def delete(self, run_id: str) -> None:
         """Delete the run from Airflow; its DAG stays. Whoever keeps its record forgets it."""
@@ -301,19 +225,12 @@ class AirflowEngine:
 
     # --- looking ---------------------------------------------------------------------------------------------------
 
-    def refresh(self, run_id: str) -> None:
-        """Bring the run store up to date, unless the run has ended or was looked at a moment ago."""
-        if time.monotonic() - self._looked.get(run_id, -_FRESH) < _FRESH:
-            return
-        record = self.store.run(run_id)
-        if record.status in ENDED or not record.remote:
-            return
+    def _look(self, record: RunRecord) -> None:
         try:
-            self._ledger(run_id, None).keep(self._reader(record).read())
+            self._ledger(record.id, None).keep(self._reader(record).read())
         except NotFoundError:
             if record.status != "pending":  # else it is being triggered
-                self._ledger(run_id, None).gone(GONE)
-        self._looked[run_id] = time.monotonic()
+                self._ledger(record.id, None).gone(GONE)
 
     def is_driven(self, run_id: str) -> bool:
         """Whether the run is on Airflow and has not ended."""
@@ -327,13 +244,8 @@ class AirflowEngine:
         """Pairs of step path and line, read from Airflow's logs."""
         self.refresh(run_id)
         record = self.store.run(run_id)
-
-        def has_ended() -> bool:
-            self.refresh(run_id)
-            return self.store.run(run_id).status in ENDED
-
         source = logs.Logs(self.connection(record.options), record.remote, run_id)
-        return source.read(lambda: self.store.attempts(run_id), step, follow, has_ended)
+        return source.read(lambda: self.store.attempts(run_id), step, follow, partial(self._has_ended, run_id))
 
     def fetch(self, run_id: str, file: Mapping[str, Any], destination: Path) -> None:
         """Copy a stored file or folder to a path.
@@ -361,9 +273,7 @@ class AirflowEngine:
         connection = self.connection()
         found = runs.search(connection, reference)
         run_id = str(found["dag_run_id"])
-        try:
-            self.store.run(run_id)
-        except NotFoundError:
+        if not self._is_known(run_id):
             record = runs.record_of(found, to_json(runs.workflow_of(connection, found)), self.options)
             self.store.create_run(dataclasses.replace(record, status="pending", ended=None))
         self.refresh(run_id)
@@ -384,7 +294,7 @@ class AirflowEngine:
         return {name: (self.options if is_set else record.options).get(name) for name in names}
 
     def _ledger(self, run_id: str, observer: Observer | None) -> Ledger:
-        return Ledger(self.store, run_id, self.root / "runs" / run_id, observer)
+        return Ledger(self.store, run_id, self._folder(run_id), observer)
 
     def _workflow(self, record: RunRecord) -> Workflow:
         return self._reader(record).workflow

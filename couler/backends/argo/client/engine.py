@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,23 +15,22 @@ from couler.backends.argo.client.follow import GONE, Ledger, follow, look
 from couler.backends.argo.client.objects import workflow_of
 from couler.backends.argo.large import stores_files
 from couler.backends.argo.names import object_name
+from couler.backends.remote.engine import RemoteEngine
+from couler.backends.remote.ledger import Observer
 from couler.backends.remote.runs import check_mode, new_id
-from couler.core.errors import NotFoundError, StateError
+from couler.core.errors import NotFoundError
 from couler.core.ir.json import thaw
 from couler.core.ir.model import Workflow
 from couler.core.ir.parameters import complete
 from couler.core.ir.text import from_text, to_json
 from couler.core.passes.apply_defaults import apply_defaults
-from couler.runs import Changes, EventRecord, RunRecord, RunStore, open_store
+from couler.runs import Changes, EventRecord, RunRecord, RunStore
 from couler.runs.records import ENDED
 
 if TYPE_CHECKING:
     from couler.backends.argo.client.server import Server
     from couler.backends.base import Check, Mode
 
-Observer = Callable[[EventRecord], None]
-_FRESH = 1.0
-"""Seconds for which what was read from the cluster counts as news."""
 _CREATING = 60.0
 """Seconds that a new run may have no workflow object yet."""
 _OPTIONS = (
@@ -40,7 +39,7 @@ _OPTIONS = (
 )
 
 
-class ArgoEngine:
+class ArgoEngine(RemoteEngine):
     """Runs workflows with Argo on a Kubernetes cluster; nothing has to run on this machine meanwhile.
 
     The run store holds what was last seen; every look refreshes it. May be shared by threads, and any number of
@@ -69,6 +68,8 @@ class ArgoEngine:
     """
 
     name = "argo"
+    place = "the cluster"
+    not_there = "created on the cluster"
 
     def __init__(
         self,
@@ -87,23 +88,13 @@ class ArgoEngine:
         version: str | None = None,
         **others: Any,
     ) -> None:
-        self.root = Path(root)
+        super().__init__(root, store)
         kubeconfig = None if kubeconfig is None else str(kubeconfig)
         where = (namespace, context, kubeconfig, service_account, server, token)
         given = (*where, image, max_value, large_values, version)
         self.options = {name: value for name, value in zip(_OPTIONS, given, strict=True) if value is not None}
-        self._store_url = store if isinstance(store, str) else None
-        self._store = store if isinstance(store, RunStore) else None
         self._connections: dict[tuple[Any, ...], Connection] = {}
         self._workflows: dict[str, Workflow] = {}
-        self._looked: dict[str, float] = {}
-
-    @property
-    def store(self) -> RunStore:
-        """The run store, opened when first needed."""
-        if self._store is None:
-            self._store = open_store(self._store_url, self.root)
-        return self._store
 
     def connection(self, options: Mapping[str, Any] | None = None) -> Connection:
         """The cluster of a run, or the one of the settings."""
@@ -135,37 +126,13 @@ class ArgoEngine:
         objects.document_of(workflow, self.options)
         connection = self.connection()
         run_id = run_id or new_id(object_name(workflow.name, 40))
-        record = RunRecord(
-            run_id,
-            workflow.name,
-            self.name,
-            "pending",
-            time.time(),
-            parameters=values,
-            document=to_json(workflow),
-            labels={**workflow.labels, **labels},
-            options={**self.options, "namespace": connection.namespace},
-        )
-        self.store.create_run(record)
+        options = {**self.options, "namespace": connection.namespace}
+        self._remember(run_id, workflow, values, labels, options)
         self._workflows[run_id] = workflow
         return run_id
 
-    def execute(self, run_id: str, mode: Mode = "new", observer: Observer | None = None) -> str:
-        """Create the run on the cluster if it is not there, follow it to its end and give its status.
-
-        Raises:
-            KeyboardInterrupt: The user pressed Ctrl-C; following ends, and the run goes on.
-        """
-        self.detach(run_id, mode)
-        record = self.store.run(run_id)
-        try:
-            return follow(self.connection(record.options), record.remote, self._ledger(record, observer))
-        except KeyboardInterrupt as error:
-            error.add_note(
-                f"run {run_id} goes on on the cluster: `couler wait {run_id}` waits for it, "
-                f"`couler stop {run_id}` stops it"
-            )
-            raise
+    def _follow(self, record: RunRecord, observer: Observer | None) -> str:
+        return follow(self.connection(record.options), record.remote, self._ledger(record, observer))
 
     def detach(self, run_id: str, mode: Mode = "new") -> None:
         """Create the run on the cluster if it is not there, or let it go on; it needs nobody here.
@@ -234,32 +201,9 @@ class ArgoEngine:
 
     # --- requests --------------------------------------------------------------------------------------------------
 
-    def stop(self, run_id: str) -> None:
-        """Ask the run to stop: its pods are ended, and exit handlers run.
-
-        Raises:
-            StateError: It has ended.
-        """
-        self._shut_down(run_id, verbs.stop)
-
-    def terminate(self, run_id: str) -> None:
-        """End the run at once, without its exit handlers.
-
-        Raises:
-            StateError: It has ended.
-        """
-        self._shut_down(run_id, verbs.terminate)
-
-    def _shut_down(self, run_id: str, how: Callable[[Connection, str], None]) -> None:
-        self.refresh(run_id)
-        record = self.store.run(run_id)
-        if record.status in ENDED:
-            raise StateError(f"run '{run_id}' has already {record.status}", "there is nothing to stop")
-        if not record.remote:
-            self.store.update_run(run_id, status="cancelled", ended=time.time(), message="stopped on request")
-            return
+    def _end(self, record: RunRecord, at_once: bool) -> None:
+        how = verbs.terminate if at_once else verbs.stop
         how(self.connection(record.options), record.remote)
-        self._looked.pop(run_id, None)
 
     def suspend(self, run_id: str) -> None:
         """Let no new step start until `detach` with the mode ``resume``."""
@@ -267,36 +211,11 @@ class ArgoEngine:
         verbs.suspend(self.connection(record.options), record.remote)
         self._looked.pop(run_id, None)
 
-    def approve(self, run_id: str, path: str) -> None:
-        """Let a suspended step go on.
-
-        Raises:
-            StateError: No such step waits.
-        """
-        self._decide(run_id, path, "Succeeded", "")
-
-    def reject(self, run_id: str, path: str) -> None:
-        """Fail a suspended step.
-
-        Raises:
-            StateError: No such step waits.
-        """
-        self._decide(run_id, path, "Failed", "rejected")
-
-    def _decide(self, run_id: str, path: str, phase: str, message: str) -> None:
-        record = self._unended(run_id)
+    def _decide(self, record: RunRecord, path: str, is_approved: bool) -> None:
+        phase, message = ("Succeeded", "") if is_approved else ("Failed", "rejected")
         connection = self.connection(record.options)
         workflow = partial(self._workflow, record, connection)
         verbs.decide(connection, record, workflow, path, phase, message, self.server(record.options))
-        self._looked.pop(run_id, None)
-
-    def _unended(self, run_id: str) -> RunRecord:
-        record = self.store.run(run_id)
-        if record.status in ENDED:
-            raise StateError(f"run '{run_id}' has already {record.status}", "start a new run")
-        if not record.remote:
-            raise StateError(f"run '{run_id}' was not created on the cluster yet", f"couler resume {run_id}")
-        return record
 
     def delete(self, run_id: str) -> None:
         """Delete the run's objects from the cluster, with their pods; whoever keeps its record forgets it."""
@@ -305,13 +224,7 @@ class ArgoEngine:
 
     # --- looking ---------------------------------------------------------------------------------------------------
 
-    def refresh(self, run_id: str) -> None:
-        """Bring the run store up to date, unless the run has ended or was looked at a moment ago."""
-        if time.monotonic() - self._looked.get(run_id, -_FRESH) < _FRESH:
-            return
-        record = self.store.run(run_id)
-        if record.status in ENDED or not record.remote:
-            return
+    def _look(self, record: RunRecord) -> None:
         try:
             look(self.connection(record.options), record.remote, self._ledger(record, None))
         except NotFoundError:
@@ -319,7 +232,6 @@ class ArgoEngine:
             is_old = time.time() - record.created > _CREATING or record.status != "pending"
             if not ledger.write_archived(record.remote) and is_old:
                 ledger.gone(GONE)
-        self._looked[run_id] = time.monotonic()
 
     def is_driven(self, run_id: str) -> bool:
         """Whether the run exists on the cluster and has not ended."""
@@ -331,13 +243,8 @@ class ArgoEngine:
         """Pairs of step path and line, read from the pods as long as they exist."""
         self.refresh(run_id)
         record = self.store.run(run_id)
-
-        def has_ended() -> bool:
-            self.refresh(run_id)
-            return self.store.run(run_id).status in ENDED
-
         source = logs.Source(self.connection(record.options), self.server(record.options), run_id, record.remote)
-        return logs.read(source, lambda: self.store.attempts(run_id), step, follow, has_ended)
+        return logs.read(source, lambda: self.store.attempts(run_id), step, follow, partial(self._has_ended, run_id))
 
     def fetch(self, run_id: str, file: Mapping[str, Any], destination: Path) -> None:
         """Copy a stored file or folder to a path.
@@ -382,13 +289,6 @@ class ArgoEngine:
             Ledger(self.store, run_id, workflow, self._folder(run_id), server=self.server(options)).write(one)
         return run_id
 
-    def _is_known(self, run_id: str) -> bool:
-        try:
-            self.store.run(run_id)
-        except NotFoundError:
-            return False
-        return True
-
     def server(self, options: Mapping[str, Any]) -> Server | None:
         """The argo-server, when one is named."""
         url = options.get("server") or self.options.get("server")
@@ -406,9 +306,6 @@ class ArgoEngine:
         return checks(self.connection, self.options, self.server(self.options))
 
     # --- inside ----------------------------------------------------------------------------------------------------
-
-    def _folder(self, run_id: str) -> Path:
-        return self.root / "runs" / run_id
 
     def _ledger(self, record: RunRecord, observer: Observer | None) -> Ledger:
         workflow = self._workflow(record, self.connection(record.options), None)
