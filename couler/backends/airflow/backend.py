@@ -10,11 +10,12 @@ from couler.backends.airflow.containers import KUBERNETES, MODULES, PROCESS, cho
 from couler.backends.airflow.containers import problems as of_containers
 from couler.backends.airflow.dag import DagFile
 from couler.backends.airflow.names import VERSIONS, dag_name, is_newest
-from couler.backends.airflow.options import check_options, note_on_others, of_dag
+from couler.backends.airflow.options import check_options, of_dag
 from couler.backends.airflow.preflight import problems
 from couler.backends.airflow.sources import Sources
 from couler.backends.base import Declaration, Emitted
 from couler.backends.local.stored import declared
+from couler.backends.notes import on_other_options
 from couler.core.ir.features import FEATURES
 from couler.core.ir.model import Workflow
 from couler.runner.container import shipped as runner
@@ -132,7 +133,7 @@ class AirflowBackend:
             documents[f"{package}/git.py"] = _git()
         documents |= {f"{package}/sources/{file}": text for file, text in sources.files.items()}
         documents[f"{package}/.airflowignore"] = "*\n"
-        said = (*note_on_others(workflow), *notes(workflow, mode))
+        said = (*on_other_options(workflow, self.name), *notes(workflow, mode))
         return Emitted(documents, said, (*problems(workflow, version), *of_containers(workflow, mode)))
 
     def engine(self, options: Mapping[str, Any]) -> Engine:

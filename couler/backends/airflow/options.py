@@ -21,7 +21,6 @@ from couler.core.errors import InvalidWorkflowError, Problem, near
 from couler.core.ir.graph import walk
 from couler.core.ir.json import thaw
 from couler.core.ir.model import ContainerTask, FunctionTask, GroupTask, ScriptTask, Step, Workflow
-from couler.core.passes import LOWERINGS
 from couler.core.render.code import Code, call
 from couler.core.render.literals import literal, text
 
@@ -116,13 +115,6 @@ def check_options(workflow: Workflow, mode: str) -> None:
     found = tuple(_problems(workflow, mode))
     if found:
         raise InvalidWorkflowError(workflow.name, found)
-
-
-def note_on_others(workflow: Workflow) -> Iterator[str]:
-    """The note that options for other engines are ignored, if there are any."""
-    others = (name for _, step in walk(workflow) for name in step.engine_options)
-    if any(name != ENGINE for name in (*workflow.engine_options, *others)):
-        yield LOWERINGS["drop_engine_options"][1]
 
 
 def of_step(step: Step, mode: str) -> dict[str, Code]:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from couler.backends.argo.build import IMAGE, LARGEST, LIMIT, MOST_TASKS, Build
 from couler.backends.argo.document import document
-from couler.backends.argo.options import check_options, note_on_others
+from couler.backends.argo.options import check_options
 from couler.backends.argo.preflight import Document, findings
 from couler.backends.argo.versions import notes_on_version
 from couler.backends.base import Declaration, Emitted
+from couler.backends.notes import on_other_options
 from couler.core.errors import EngineLimitError
 from couler.core.ir.features import FEATURES
 from couler.core.ir.model import Workflow
@@ -103,7 +104,7 @@ def _made(
         largest,
         options.get("large_values"),
     )
-    for note in note_on_others(workflow):
+    for note in on_other_options(workflow, "argo"):
         build.note(note)
     made = document(workflow, build, options.get("kind") or "", options.get("namespace") or "")
     read = Document.of(made, version)

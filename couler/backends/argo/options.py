@@ -8,7 +8,7 @@ key by key, lists are appended, list items with the same name are merged, and ot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from couler.backends.argo.patches import PatchError, read_patch
@@ -17,7 +17,6 @@ from couler.core.errors import InvalidWorkflowError, Problem
 from couler.core.ir.graph import walk
 from couler.core.ir.json import thaw
 from couler.core.ir.model import ContainerTask, FunctionTask, GroupTask, JobTask, ScriptTask, Step, Workflow
-from couler.core.passes import LOWERINGS
 
 ENGINE: Final = "argo"
 TASK: Final = "task"
@@ -94,13 +93,6 @@ def check_options(workflow: Workflow, version: str = "") -> None:
     found = tuple(_problems(workflow, version))
     if found:
         raise InvalidWorkflowError(workflow.name, found)
-
-
-def note_on_others(workflow: Workflow) -> Iterable[str]:
-    """The note that options for other engines are ignored, if there are any."""
-    others = (name for _, step in walk(workflow) for name in step.engine_options)
-    if any(name != ENGINE for name in (*workflow.engine_options, *others)):
-        yield LOWERINGS["drop_engine_options"][1]
 
 
 def _problems(workflow: Workflow, version: str) -> Iterator[Problem]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from couler.backends import import_report
+
 Outcome = Literal["translated", "carried", "loss"]
 
 
@@ -170,17 +172,15 @@ class Report:
         self.found[Finding(code, f"{self.file}:{line}", short if len(short) <= 100 else f"{short[:99]}…")] = None
 
 
+LOST = "loss"
+"""The outcome of what does not mean the same elsewhere."""
+
+
 def told(findings: Iterable[Finding], *, all_of_it: bool = False) -> str:
     """The report for people: every finding, or only the losses, and the sums."""
-    found = tuple(findings)
-    shown = [finding for finding in found if all_of_it or finding.outcome == "loss"]
-    sums = ", ".join(f"{count} {outcome}" for outcome, count in summary(found).items())
-    return "\n".join([*map(str, shown), sums])
+    return import_report.told(findings, LOST, all_of_it)
 
 
 def summary(findings: Iterable[Finding]) -> dict[str, int]:
     """How many constructs had each outcome."""
-    counts = {"translated": 0, "carried": 0, "loss": 0}
-    for finding in findings:
-        counts[finding.outcome] += 1
-    return counts
+    return import_report.summary(findings, LOST)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from couler.backends import import_report
+
 Outcome = Literal["translated", "carried", "argo only"]
 
 CODES: Mapping[str, tuple[str, Outcome, str]] = {
@@ -76,17 +78,15 @@ class Finding:
         return f"{self.code} {outcome}: {construct}{shown} at {self.path}: {meaning}"
 
 
+LOST = "argo only"
+"""The outcome of what does not mean the same elsewhere."""
+
+
 def told(findings: Iterable[Finding], *, all_of_it: bool = False) -> str:
     """The report for people: every finding, or only what does not mean the same elsewhere, and the sums."""
-    found = tuple(findings)
-    shown = [finding for finding in found if all_of_it or finding.outcome == "argo only"]
-    sums = ", ".join(f"{count} {outcome}" for outcome, count in summary(found).items())
-    return "\n".join([*map(str, shown), sums])
+    return import_report.told(findings, LOST, all_of_it)
 
 
 def summary(findings: Iterable[Finding]) -> dict[str, int]:
     """How many constructs had each outcome."""
-    counts = {"translated": 0, "carried": 0, "argo only": 0}
-    for finding in findings:
-        counts[finding.outcome] += 1
-    return counts
+    return import_report.summary(findings, LOST)
