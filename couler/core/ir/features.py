@@ -119,16 +119,15 @@ def _joined(workflow: Workflow, of_steps: Mapping[str, tuple[str, ...]]) -> dict
 
 
 def _of_steps(workflow: Workflow) -> dict[str, tuple[str, ...]]:
-    alike: dict[frozenset[str], list[int]] = {}
-    steps, repeated, paths = StepFeatures(), _Repeated(), list[str]()
-    for place, (path, step) in enumerate(walk(workflow)):
-        paths.append(path)
-        alike.setdefault(steps.of(step) | repeated.features(path, step), []).append(place)
-    places: dict[str, list[int]] = {}
-    for features, those in alike.items():
-        for feature in features:
-            places.setdefault(feature, []).extend(those)
-    return {feature: tuple(map(paths.__getitem__, sorted(those))) for feature, those in places.items()}
+    found: dict[str, list[str]] = {}
+    steps, repeated = StepFeatures(), _Repeated()
+    for path, step in walk(workflow):
+        for feature in steps.of(step) | repeated.features(path, step):
+            if feature in found:
+                found[feature].append(path)
+            else:
+                found[feature] = [path]
+    return {feature: tuple(paths) for feature, paths in found.items()}
 
 
 def _of_workflow(workflow: Workflow) -> Iterator[str]:

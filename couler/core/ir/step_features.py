@@ -41,29 +41,11 @@ class StepFeatures:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int], tuple[object, frozenset[str]]] = {}  # the part is kept, so that its id stays
-        self._alike: dict[tuple[object, ...], tuple[object, frozenset[str]]] = {}
-        self._telling: dict[int, tuple[object, tuple[str, ...], bool]] = {}
 
     def of(self, step: Step) -> frozenset[str]:
         """The features of one step."""
-        given, attributes = step.model_fields_set, step.__dict__
-        telling = self._telling.get(id(given))
-        if telling is None:
-            telling = self._telling[id(given)] = (given, tuple(given & _TELLING), given & _TELLING <= {*_OF_PART})
-        _, fields, are_parts = telling
-        task = frozenset(_of_task(step))
-        if not are_parts:
-            return self._of_all(step, task, fields)
-        key = (task, fields, *[id(attributes[name]) for name in fields])
-        known = self._alike.get(key)
-        if known is None:
-            parts = [attributes[name] for name in fields]
-            known = self._alike[key] = (parts, self._of_all(step, task, fields))
-        return known[1]
-
-    def _of_all(self, step: Step, task: frozenset[str], fields: Iterable[str]) -> frozenset[str]:
-        found = set(task)
-        for name in fields:
+        found = _of_task(step)
+        for name in step.model_fields_set & _TELLING:
             if name in _OF_PART:
                 part = getattr(step, name)
                 known = self._known.get((name, id(part)))
